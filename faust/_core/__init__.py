@@ -1,0 +1,1 @@
+"""Time and concurrency; knows nothing of Kafka or of apps."""

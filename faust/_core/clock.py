@@ -1,0 +1,33 @@
+"""Time comes through an object, so that tests can replace it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock"]
+
+
+class Clock(Protocol):
+    """What the time is, and waiting for it to pass."""
+
+    def time(self) -> float:
+        """Seconds since the epoch (for timestamps; may jump)."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never jumps back (for durations)."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that long."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    time = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that long."""
+        await asyncio.sleep(seconds)

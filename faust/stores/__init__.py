@@ -1,0 +1,1 @@
+"""Where tables keep their committed state on this machine."""

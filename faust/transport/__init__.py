@@ -1,0 +1,1 @@
+"""The port to a log with consumer groups, and its drivers."""

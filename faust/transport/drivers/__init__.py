@@ -1,0 +1,1 @@
+"""What a broker URL means: one driver for each scheme."""
