@@ -1,0 +1,1 @@
+"""Helpers of the working tree that are not part of the distribution."""
