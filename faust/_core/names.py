@@ -113,7 +113,7 @@ def _name_of_script(main: ModuleType | None, cwd: str) -> str:
 
 
 def _relative(path: str, cwd: str) -> str:
-    """``path`` below ``cwd``, links followed if need be; the bare file name if it lies elsewhere."""
+    """``path`` below ``cwd``, links followed if need be; the bare name if it lies elsewhere."""
     folder, name = os.path.split(path)
     for base, start in ((folder, cwd), (os.path.realpath(folder), os.path.realpath(cwd))):
         relative = os.path.relpath(os.path.join(base, name), start)
@@ -130,10 +130,11 @@ def _as_name(part: str) -> str:
 def qualified_name(obj: Any, *, cwd: str | None = None) -> str:
     """Return ``module.name`` of a function or class, without the ``<locals>`` of nested ones."""
     name = getattr(obj, "__qualname__", None) or type(obj).__qualname__
-    return f"{module_name_of(obj, cwd=cwd)}.{name.replace('<locals>.', '').replace('<lambda>', 'lambda')}"
+    name = name.replace("<locals>.", "").replace("<lambda>", "lambda")
+    return f"{module_name_of(obj, cwd=cwd)}.{name}"
 
 
 def shorten_name(name: str, origin: str | None) -> str:
-    """Return ``name`` without the module ``origin`` in front (``myproj.app`` or ``myproj.app:app``)."""
+    """Return ``name`` without the module of ``origin`` (``proj.app[:app]``) in front."""
     module = (origin or "").partition(":")[0]
     return name.removeprefix(f"{module}.") if module else name

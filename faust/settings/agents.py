@@ -1,0 +1,88 @@
+"""Settings of agents: what happens on errors, and how replies travel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from faust.settings.kinds import Bool, Choice, Duration, Int, Text
+from faust.settings.params import Section, computed, setting
+
+__all__ = ["AgentSettings", "RPCSettings"]
+
+
+class AgentSettings(Section, title="Agents"):
+    """What happens when an agent raises, or an event cannot be decoded."""
+
+    agent_error_policy = setting(
+        Choice("crash", "skip"),
+        default="crash",
+        env="AGENT_ERROR_POLICY",
+        since="2.0",
+        text="""What happens when an agent raises an exception. ``crash``: it is logged, the writes
+        of the event are undone, the event is tried again with growing pauses, and when it fails
+        still, the worker stops; nothing is lost. ``skip``: it is logged and counted, and the event
+        is left out. An agent may have its own policy.""",
+    )
+    agent_error_retries = setting(
+        Int(0),
+        default=5,
+        env="AGENT_ERROR_RETRIES",
+        since="2.0",
+        text="How often an event is tried again before the policy ``crash`` stops the worker.",
+    )
+    agent_error_backoff = setting(
+        Duration(),
+        default=0.1,
+        env="AGENT_ERROR_BACKOFF",
+        since="2.0",
+        text="Seconds before an event is first tried again; each further pause is twice as long.",
+    )
+    agent_error_backoff_max = setting(
+        Duration(),
+        default=5.0,
+        env="AGENT_ERROR_BACKOFF_MAX",
+        since="2.0",
+        text="The longest pause between two tries, in seconds.",
+    )
+    decode_error_policy = setting(
+        Choice("crash", "skip"),
+        default="crash",
+        env="DECODE_ERROR_POLICY",
+        since="2.0",
+        text="""What happens to an event whose key or value cannot be decoded: the worker stops
+        (``crash``; trying again cannot help), or it is logged, counted and left out (``skip``).""",
+    )
+
+
+def _reply_to(conf: Any) -> str:
+    return f"{conf.reply_to_prefix}{conf._random_id}"
+
+
+class RPCSettings(Section, title="Agent RPC"):
+    """How replies of agents come back to who asked."""
+
+    reply_to = setting(
+        Text(),
+        default=computed(_reply_to, "{reply_to_prefix}{random id}"),
+        text="Name of the topic that replies to this instance go to.",
+    )
+    reply_to_prefix = setting(
+        Text(),
+        default="f-reply-",
+        env="APP_REPLY_TO_PREFIX",
+        text="What generated names of reply topics begin with.",
+    )
+    reply_create_topic = setting(
+        Bool(),
+        default=False,
+        env="APP_REPLY_CREATE_TOPIC",
+        renamed_from=("create_reply_topic",),
+        text="Whether the reply topic is made at start rather than by the first ``ask``.",
+    )
+    reply_expires = setting(
+        Duration(above_zero=True),
+        default=timedelta(days=1),
+        env="APP_REPLY_EXPIRES",
+        text="Seconds that replies stay in the reply topic.",
+    )

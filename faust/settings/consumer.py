@@ -1,0 +1,49 @@
+"""Settings of reading."""
+
+from __future__ import annotations
+
+from faust.settings.kinds import Choice, Int, Text
+from faust.settings.params import Section, setting
+
+__all__ = ["ConsumerSettings"]
+
+
+class ConsumerSettings(Section, title="Consumer"):
+    """How messages are fetched."""
+
+    consumer_auto_offset_reset = setting(
+        Choice("earliest", "latest"),
+        default="earliest",
+        env="CONSUMER_AUTO_OFFSET_RESET",
+        since="1.5",
+        text="""Where reading begins on a partition that nothing has been committed for, or whose
+        committed position is gone from the log.""",
+    )
+    consumer_max_fetch_size = setting(
+        Int(1),
+        default=1024**2,
+        env="CONSUMER_MAX_FETCH_SIZE",
+        since="1.4",
+        text="Largest number of bytes to fetch from one partition in one request.",
+    )
+    consumer_group_instance_id = setting(
+        Text(),
+        default=None,
+        env="CONSUMER_GROUP_INSTANCE_ID",
+        since="2.1",
+        text="""A name that stays with this instance: as a static member of the group it gets its
+        partitions back after a restart within ``broker_session_timeout``, without a new round.""",
+    )
+    consumer_metadata_max_age_ms = setting(
+        Int(1),
+        default=300_000,
+        env="CONSUMER_METADATA_MAX_AGE_MS",
+        text="""Milliseconds after which brokers, topics and partitions are asked for again; new
+        partitions are seen within this time.""",
+    )
+    consumer_connections_max_idle_ms = setting(
+        Int(1),
+        default=540_000,
+        env="CONSUMER_CONNECTIONS_MAX_IDLE_MS",
+        text="Milliseconds after which a connection without requests is closed.",
+    )
