@@ -1,0 +1,153 @@
+"""A model class's way to and from JSON, chosen once: in C where nothing speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from faust._values.modelproto import METADATA_KEY, namespace_of, registry
+from faust.models import fields as _fields
+from faust.models.descriptors import FieldDescriptor
+from faust.models.meta import complete
+from faust.models.options import ModelOptions
+from faust.models.typing import decode_hook, rebuild
+from faust.utils import json as _json
+
+__all__ = ["dumper", "from_mapping", "is_native", "loader"]
+
+_encode = msgspec.json.Encoder(enc_hook=_json.default).encode
+
+#: What, overridden in a subclass, makes JSON go through it.
+_WRITERS = ("to_representation", "asdict", "_prepare_dict", "__json__")
+
+
+def is_native(cls: Any, base: Any) -> bool:
+    """Tell whether the C decoder makes the same instances as ``from_data`` would."""
+    options: ModelOptions = cls._options
+    if options.native is not None:
+        return options.native
+    complete(cls, may_wait=True)
+    if cls._pending is not None:
+        return False
+    native = (
+        not options.coerce
+        and not cls.__model_dispatches__()
+        and _same(cls, base, "from_data")
+        and all(_is_plain(d) for d in options.descriptors.values())
+    )
+    if all(d.field_type is not None for d in options.descriptors.values()):
+        options.native = native
+    return native
+
+
+def _is_plain(descriptor: FieldDescriptor[Any]) -> bool:
+    """Tell whether a field takes values as the decoder gives them."""
+    kind, read = type(descriptor), descriptor.field_type
+    ours = kind is FieldDescriptor or kind.__module__ == _fields.__name__
+    converts = descriptor.coerce or not (
+        ours or (kind.prepare_value, kind.to_python, kind._to_python) == _PLAIN_METHODS
+    )
+    return not converts and (read is None or read.native)
+
+
+_PLAIN_METHODS = (
+    FieldDescriptor.prepare_value,
+    FieldDescriptor.to_python,
+    FieldDescriptor._to_python,
+)
+
+
+def _same(cls: Any, base: Any, method: str) -> bool:
+    mine, theirs = getattr(cls, method), getattr(base, method)
+    return getattr(mine, "__func__", mine) is getattr(theirs, "__func__", theirs)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def loader(cls: Any, base: Any) -> Callable[[Any], Any]:
+    """Return the function from JSON bytes to an instance of ``cls``."""
+    complete(cls)
+    if is_native(cls, base):
+        return msgspec.json.Decoder(cls, dec_hook=decode_hook).decode
+    loads, from_data = _json.loads, cls.from_data
+    return lambda data: from_data(loads(data), preferred_type=cls)
+
+
+def from_mapping(cls: Any, base: Any, data: Any) -> Any:
+    """Return an instance from what a codec decoded.
+
+    Raises:
+        TypeError: It is no mapping, or names a class that may not be in this place.
+        ValidationError: A field is missing or not of its type.
+    """
+    complete(cls)
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{cls.__name__} cannot be made from {type(data).__name__}")
+    if cls.__model_dispatches__():
+        named = registry.get(namespace_of(data) or "")
+        if named is not cls and (named is not None or cls._options.abstract):
+            return _dispatched(cls, data)
+    if is_native(cls, base):
+        try:
+            return msgspec.convert(data, cls, dec_hook=decode_hook, str_keys=True)
+        except msgspec.ValidationError:
+            pass  # what follows explains it, or forgives a null
+    return cls(**_field_values(cls, data))
+
+
+def _dispatched(cls: Any, data: Mapping[str, Any]) -> Any:
+    if namespace_of(data) is None:
+        raise TypeError(f"{cls.__name__} is abstract, and the payload names no subclass of it")
+    return rebuild(cls, data)
+
+
+def _field_values(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    values = {}
+    for name, descriptor in cls._options.descriptors.items():
+        if descriptor.input_name not in data:
+            if descriptor.required:
+                raise descriptor.validation_error("is required, but missing")
+            continue
+        value = data[descriptor.input_name]
+        optional = descriptor.field_type.optional
+        if value is not None or optional or descriptor.required:
+            values[name] = None if value is None and optional else descriptor.to_python(value)
+    return values
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def dumper(cls: Any, base: Any) -> Callable[[Any], bytes]:
+    """Return the function from an instance of ``cls`` to JSON bytes."""
+    complete(cls)
+    if not all(_same(cls, base, method) for method in _WRITERS) or not _is_flat(cls._options):
+        return lambda obj: _encode(_json.plain(obj))
+    if not cls._options.include_metadata:
+        return _encode
+    return _with_metadata(cls)
+
+
+def _is_flat(options: ModelOptions) -> bool:
+    """Tell whether the struct is written as it is: no models inside, no names of its own."""
+    return not any(
+        d.exclude
+        or d.output_name != d.input_name
+        or d.field_type is None
+        or d.field_type.models
+        or d.field_type.opaque
+        for d in options.descriptors.values()
+    )
+
+
+def _with_metadata(cls: Any) -> Callable[[Any], bytes]:
+    """Return the function that puts ``__faust`` behind the fields that C code has written."""
+    encode = _encode
+    metadata = _encode({METADATA_KEY: {"ns": cls._options.namespace}})
+    if not cls._options.descriptors:
+        return lambda obj: metadata
+    suffix = b"," + metadata[1:]
+    return lambda obj: encode(obj)[:-1] + suffix
