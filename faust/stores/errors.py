@@ -24,9 +24,9 @@ _SYSTEM_ERRORS = {
 def translate(exc: Exception, path: Path) -> Exception:
     """Say by consequence what the library says by text (it has one exception class).
 
-    1. closed is closed; 2. what is no bare ``Exception`` does not come from the library and stays as
-    it is; 3. a lock is a lock; 4. what the system refused is an `OSError` with the path; 5. all else
-    means that the files cannot be trusted.
+    1. Closed is closed.  2. What is no bare ``Exception`` does not come from the library and stays
+    as it is.  3. A lock is a lock.  4. What the system refused is an `OSError` with the path.
+    5. All else means that the files cannot be trusted.
     """
     text = str(exc)
     if type(exc).__name__ == "DbClosedError":

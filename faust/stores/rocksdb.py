@@ -24,10 +24,9 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from faust.exceptions import ImproperlyConfigured, RestoreError
 from faust.stores.base import Checkpoint, PartitionStore, Store
@@ -45,12 +44,11 @@ from faust.stores.errors import translate
 from faust.stores.files import PartitionFiles
 from faust.stores.locks import FileLock
 from faust.stores.options import RocksDBOptions
+from faust.stores.scans import Scan
 
 __all__ = ["RocksDBOptions", "RocksDBPartition", "RocksDBStore"]
 
 logger = logging.getLogger(__name__)
-
-_SCAN_CHUNK = 512
 
 #: RocksDB's own log file is begun anew at this size.
 _LOG_FILE_SIZE = 1 << 20
@@ -112,34 +110,6 @@ class _Library:
         return table
 
 
-class _Scan:
-    """An iteration that a close can end: an open RocksDB iterator keeps the whole database open."""
-
-    def __init__(self, inner: Iterator[tuple[bytes, bytes]], translate: Callable[..., Any]) -> None:
-        self._inner: Iterator[tuple[bytes, bytes]] | None = inner
-        self._translate = translate
-
-    def stop(self) -> None:
-        """Let go of the database."""
-        self._inner = None
-
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        while chunk := self._chunk():
-            for key, value in chunk:
-                if not key.startswith(RESERVED):
-                    yield key, value
-                elif key.startswith(RESERVED + RESERVED):
-                    yield key[len(RESERVED) :], value
-
-    def _chunk(self) -> list[tuple[bytes, bytes]]:
-        if self._inner is None:
-            raise RuntimeError("the store was closed or wiped while it was being iterated over")
-        try:
-            return list(islice(self._inner, _SCAN_CHUNK))
-        except Exception as exc:
-            raise self._translate(exc) from exc
-
-
 class RocksDBPartition(PartitionStore):
     """One partition: one database and its lock.
 
@@ -162,7 +132,7 @@ class RocksDBPartition(PartitionStore):
         self._library = library
         self._lock = lock
         self._on_close: Callable[[], None] | None = on_close
-        self._scans: weakref.WeakSet[_Scan] = weakref.WeakSet()
+        self._scans: weakref.WeakSet[Scan] = weakref.WeakSet()
         self._must_reopen = False
         self._checkpoint: Checkpoint | None = None
         self._open_or_set_aside()
@@ -181,14 +151,14 @@ class RocksDBPartition(PartitionStore):
             value: bytes | None = self._get(key)
             return value
         except Exception as exc:
-            raise self._translated(exc) from exc
+            self._fail(exc)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over all entries in key order, as they are now."""
         try:
-            scan = _Scan(iter(self._db.items()), self._translated)
+            scan = Scan(iter(self._db.items()), self._fail)
         except Exception as exc:
-            raise self._translated(exc) from exc
+            self._fail(exc)
         self._scans.add(scan)
         return iter(scan)
 
@@ -236,7 +206,7 @@ class RocksDBPartition(PartitionStore):
             self._library.write(self._db, batch)
         except Exception as exc:
             self._must_reopen = True
-            raise self._translated(exc) from exc
+            self._fail(exc)
 
     def _reopen(self) -> None:
         """After a failed write: RocksDB takes no further one until it has been opened again."""
@@ -244,7 +214,7 @@ class RocksDBPartition(PartitionStore):
         try:
             self._open_database()
         except Exception as exc:
-            raise self._translated(exc) from exc
+            self._fail(exc)
         self._must_reopen = False
 
     def wipe(self) -> None:
@@ -259,7 +229,7 @@ class RocksDBPartition(PartitionStore):
         try:
             self._open_database()
         except Exception as exc:
-            raise self._translated(exc) from exc
+            self._fail(exc)
         self._must_reopen = False
 
     def flush(self) -> None:
@@ -272,7 +242,7 @@ class RocksDBPartition(PartitionStore):
             self._db.flush(True)
         except Exception as exc:
             self._must_reopen = True
-            raise self._translated(exc) from exc
+            self._fail(exc)
 
     def close(self) -> None:
         """Flush (as far as the disk allows: the log has it all) and release files and lock."""
@@ -291,23 +261,22 @@ class RocksDBPartition(PartitionStore):
     # -- the database ----------------------------------------------------------
 
     def _open_or_set_aside(self) -> None:
-        if self._files.damaged:
-            self._set_aside("damage was found while it was read")
-        try:
-            return self._open_database()
-        except NotOurs as exc:
-            reason = str(exc)
-        except Exception as exc:
-            translated = translate(exc, self.path)
-            if not isinstance(translated, RestoreError):
-                raise translated from exc
-            reason = str(exc)
+        reason = "damage was found while it was read"
+        if not self._files.damaged:
+            try:
+                return self._open_database()
+            except NotOurs as exc:
+                reason = str(exc)
+            except Exception as exc:
+                if not isinstance(translate(exc, self.path), RestoreError):
+                    self._fail(exc)
+                reason = str(exc)
         self._release_database()
         self._set_aside(reason)
         try:
             self._open_database()
         except Exception as exc:
-            raise translate(exc, self.path) from exc
+            self._fail(exc)
 
     def _open_database(self) -> None:
         self._db = db = self._library.open(self.path)
@@ -338,13 +307,15 @@ class RocksDBPartition(PartitionStore):
             aside.name,
         )
 
-    def _translated(self, exc: Exception) -> Exception:
-        """Return what to raise for an error of the library; note damage for the next open."""
+    def _fail(self, exc: Exception) -> NoReturn:
+        """Raise an error of the library by its consequence; note damage for the next open."""
         translated = translate(exc, self.path)
+        if translated is exc:
+            raise exc
         if isinstance(translated, RestoreError):
             with suppress(OSError):
                 self._files.mark_damaged()
-        return translated
+        raise translated from exc
 
     def __repr__(self) -> str:
         return f"<RocksDBPartition: {self.path} {self._checkpoint}>"

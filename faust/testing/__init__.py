@@ -1,0 +1,1 @@
+"""What applications and plug-ins test themselves with: clocks, brokers, conformance suites."""
