@@ -25,8 +25,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    time = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)  # last: hides the module in this class's body
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that long."""

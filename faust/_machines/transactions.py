@@ -95,6 +95,15 @@ class TransactionalId:
         self.check(epoch)
         return epoch
 
+    def renew(self, epoch: int) -> int:
+        """Give the same producer a new epoch, with which its sequence numbers start again.
+
+        Raises as `check`.
+        """
+        self.check(epoch)
+        self.epoch += 1
+        return self.epoch
+
     def add_partitions(self, epoch: int, tps: Iterable[TP], now: float) -> None:
         """Take partitions into the transaction (its first begins it).  Raises as `check`."""
         self.check(epoch)

@@ -1,1 +1,36 @@
-"""What applications and plug-ins test themselves with: clocks, brokers, conformance suites."""
+"""What tests of applications, drivers and of this library use: virtual time, a broker, suites."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faust.testing.broker import Faults, MemoryBroker, memory_broker
+    from faust.testing.clock import DeadlockError, VirtualClock, VirtualLoop, run_virtual
+
+__all__ = [
+    "DeadlockError",
+    "Faults",
+    "MemoryBroker",
+    "VirtualClock",
+    "VirtualLoop",
+    "memory_broker",
+    "run_virtual",
+]
+
+_HOMES = {
+    "DeadlockError": "clock",
+    "Faults": "broker",
+    "MemoryBroker": "broker",
+    "VirtualClock": "clock",
+    "VirtualLoop": "clock",
+    "memory_broker": "broker",
+    "run_virtual": "clock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -41,11 +41,13 @@ __all__ = [
     "split_batches",
     "with_append_time",
     "with_base_offset",
+    "with_last_offset",
 ]
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_SIZE = HEADER.size
 _ATTRIBUTES_AT = 21
+_LAST_OFFSET_DELTA_AT = 23
 _MAX_TIMESTAMP_AT = 35
 _CRC_AT = 17
 LOG_APPEND_TIME_BIT = 0x08
@@ -224,6 +226,14 @@ def with_append_time(data: bytes, timestamp_ms: int) -> bytes:
         2, "big"
     )
     changed[_MAX_TIMESTAMP_AT : _MAX_TIMESTAMP_AT + 8] = timestamp_ms.to_bytes(8, "big")
+    return _with_crc(changed)
+
+
+def with_last_offset(data: bytes, last_offset: int) -> bytes:
+    """Return the batch reaching up to ``last_offset`` (compaction removed its last records)."""
+    changed = bytearray(data)
+    delta = last_offset - int.from_bytes(data[:8], "big")
+    changed[_LAST_OFFSET_DELTA_AT : _LAST_OFFSET_DELTA_AT + 4] = delta.to_bytes(4, "big")
     return _with_crc(changed)
 
 
