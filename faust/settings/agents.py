@@ -56,7 +56,10 @@ class AgentSettings(Section, title="Agents"):
 
 
 def _reply_to(conf: Any) -> str:
-    return f"{conf.reply_to_prefix}{conf._random_id}"
+    from faust.utils import uuid
+
+    # Kept, so that the topic stays the same when other settings are assigned.
+    return f"{conf.reply_to_prefix}{conf.__dict__.setdefault('_reply_id', uuid())}"
 
 
 class RPCSettings(Section, title="Agent RPC"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from faust._values import ProcessingGuarantee
 from faust.settings.kinds import Bool, Duration, Int, Text, TLSContext
 from faust.settings.lazy_kinds import BrokerURLs, CredentialsKind
-from faust.settings.params import Section, computed, setting
+from faust.settings.params import Section, alias, computed, setting
 
 if TYPE_CHECKING:
     from faust.auth import Credentials
@@ -42,13 +42,13 @@ class BrokerSettings(Section, title="Broker"):
         BrokerURLs(),
         default="kafka://localhost:9092",
         env="BROKER_URL",
-        aliases=("broker_url",),
         renamed_from=("url",),
         text="""Where the broker is. ``kafka://host:port;host:port`` (``aiokafka://`` is the same)
         is Apache Kafka, ``sqlite:///path`` a file that processes of one machine share, ``memory://``
         lives in this process. Several hosts are separated by ``;`` or ``,`` or given as a list, the
         scheme with each of them or once. The scheme may be the path of a class.""",
     )
+    broker_url = alias(broker)
     broker_credentials = setting(
         CredentialsKind(),
         default=computed(_credentials, "ssl_context, if that is given"),

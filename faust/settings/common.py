@@ -9,7 +9,7 @@ from faust._values import ProcessingGuarantee
 from faust.exceptions import ImproperlyConfigured
 from faust.settings.kinds import Bool, EnumChoice, Int, PathText, Text, Timezone
 from faust.settings.lazy_kinds import Discover, URLKind
-from faust.settings.params import Section, computed, setting
+from faust.settings.params import Section, alias, computed, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,11 +124,11 @@ class CommonSettings(Section, title="Common"):
         URLKind("rocksdb://"),
         default="memory://",
         env="APP_STORE",
-        aliases=("store_url",),
         text="""Where tables keep their values: ``memory://``, or ``rocksdb://`` for tables that are
         larger than memory and are there again at once after a restart. The scheme may be the path
         of a class.""",
     )
+    store_url = alias(store)
     processing_guarantee = setting(
         EnumChoice(ProcessingGuarantee),
         default=ProcessingGuarantee.AT_LEAST_ONCE,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overloa
 
 from faust.exceptions import ImproperlyConfigured
 
-__all__ = ["Computed", "Kind", "Section", "Setting", "computed", "setting"]
+__all__ = ["Alias", "Computed", "Kind", "Section", "Setting", "alias", "computed", "setting"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -84,7 +84,7 @@ class Setting(Generic[In, Out]):
         env: Environment variables; the first that is set wins, and ``env_prefix`` applies.
         process_env: Further environment variables, without any prefix.
         option: The command-line option that sets it.
-        aliases: Other names of the same setting.
+        aliases: Other names of the same setting, made by `alias`.
         renamed_from: Names that it had; they work, with a warning.
         since: The version that brought it.
         text: What it does.
@@ -99,7 +99,6 @@ class Setting(Generic[In, Out]):
         env: str = "",
         process_env: tuple[str, ...] = (),
         option: str = "",
-        aliases: tuple[str, ...] = (),
         renamed_from: tuple[str, ...] = (),
         since: str = "1.0",
         finish: Callable[[Any, Any], Any] | None = None,
@@ -112,7 +111,7 @@ class Setting(Generic[In, Out]):
         self.env = env
         self.process_env = process_env
         self.option = option
-        self.aliases = aliases
+        self.aliases: tuple[str, ...] = ()
         self.renamed_from = renamed_from
         self.since = since
         self._finish = finish
@@ -194,7 +193,6 @@ def setting(
     env: str = ...,
     process_env: tuple[str, ...] = ...,
     option: str = ...,
-    aliases: tuple[str, ...] = ...,
     renamed_from: tuple[str, ...] = ...,
     since: str = ...,
     finish: Callable[[Any, Any], Any] | None = ...,
@@ -208,7 +206,6 @@ def setting(
     env: str = ...,
     process_env: tuple[str, ...] = ...,
     option: str = ...,
-    aliases: tuple[str, ...] = ...,
     renamed_from: tuple[str, ...] = ...,
     since: str = ...,
     finish: Callable[[Any, Any], Any] | None = ...,
@@ -219,6 +216,32 @@ def setting(kind: Kind[Any, Any], **definition: Any) -> Setting[Any, Any]:
     Giving ``None`` means the default, for every setting.
     """
     return Setting(kind, **definition)
+
+
+class Alias(Generic[In, Out]):
+    """Another name of a setting, to read and to assign."""
+
+    def __init__(self, target: Setting[In, Out]) -> None:
+        self.target = target
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.target.aliases += (name,)
+
+    @overload
+    def __get__(self, conf: None, owner: type) -> Setting[In, Out]: ...
+    @overload
+    def __get__(self, conf: object, owner: type) -> Out: ...
+    def __get__(self, conf: object | None, owner: type) -> Any:
+        return self.target if conf is None else getattr(conf, self.target.name)
+
+    if TYPE_CHECKING:
+
+        def __set__(self, conf: object, value: In) -> None: ...
+
+
+def alias(target: Setting[In, Out]) -> Alias[In, Out]:
+    """Give a setting another name, in the body of its `Section`."""
+    return Alias(target)
 
 
 class Section:

@@ -44,6 +44,7 @@ RETIRED = {
     "broker_max_poll_records": Retired(
         True, "whole batches are fetched; stream_buffer_maxsize limits what a stream holds"
     ),
+    "cache": Retired(True, "answers of web views are not cached"),
     "ConsumerScheduler": Retired(True, "partitions are read in turn"),
     "cython_optimizations": Retired(True, "there is one implementation"),
     "producer_threaded": Retired(True, _IO_THREAD),
@@ -61,6 +62,7 @@ RETIRED = {
     "stream_recovery_delay": Retired(True, "restoring needs no pause before it"),
     "stream_wait_empty": Retired(True, "what is in progress is finished before partitions move"),
     "table_key_index_size": Retired(True, "tables keep no such index"),
+    "web_cors_options": Retired(False, "the web server has no rules for other origins"),
     "web_graph_enabled": Retired(True, "there is no page with a graph of services"),
     "web_in_thread": Retired(True, "health and readiness are always answered from a thread"),
 }

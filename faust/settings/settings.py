@@ -77,7 +77,6 @@ class Settings(
     _given: dict[str, Any]
     _sources: dict[str, Source]
     _cli: dict[str, Any]
-    _random_id: str
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -92,12 +91,9 @@ class Settings(
         config_source: Any = None,
         **keywords: Any,
     ) -> None:
-        from faust.utils import uuid
-
         state = self.__dict__
         state["env"] = os.environ if env is None else env
         state["_given"], state["_sources"] = {}, {}
-        state["_random_id"] = uuid()
         state["_cli"] = self._names.canonical(cli or {})
         self._load({"id": id, **keywords}, config_source)
         self._fill_defaults()
@@ -155,7 +151,7 @@ class Settings(
 
     # -- changing ------------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def _assign(self, name: str, value: Any) -> None:
         if name.startswith("_") or (hasattr(type(self), name) and name not in self._names):
             object.__setattr__(self, name, value)
             return
@@ -167,6 +163,10 @@ class Settings(
         else:
             self._keep(canonical, value, ASSIGNMENT)
         self._forget_worked_out()
+
+    if not TYPE_CHECKING:
+        # Type checkers would take any name for an attribute if they saw it.
+        __setattr__ = _assign
 
     def _reset(self, name: str) -> None:
         """Go back to the default."""
