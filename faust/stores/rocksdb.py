@@ -155,15 +155,18 @@ class RocksDBPartition(PartitionStore):
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over all entries in key order, as they are now."""
+        return iter(self._scan())
+
+    def __len__(self) -> int:
+        return self._scan().count() - 1 - (self._checkpoint is not None)
+
+    def _scan(self) -> Scan:
         try:
-            scan = Scan(iter(self._db.items()), self._fail)
+            scan = Scan(self._db.iter(), self._fail)
         except Exception as exc:
             self._fail(exc)
         self._scans.add(scan)
-        return iter(scan)
-
-    def __len__(self) -> int:
-        return sum(map(_one, self._db.keys())) - 1 - (self._checkpoint is not None)
+        return scan
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -397,7 +400,3 @@ class RocksDBStore(Store):
 
     def __repr__(self) -> str:
         return f"<RocksDBStore: {self.directory}, {len(self._open)} open>"
-
-
-def _one(_: object) -> int:
-    return 1

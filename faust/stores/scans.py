@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from faust.stores.encoding import RESERVED
 
@@ -17,20 +17,21 @@ _CHUNK = 512
 class Scan:
     """An iteration that a close can end: an open RocksDB iterator keeps the whole database open.
 
+    The library's own iteration over items takes damage for the end, so this one goes by hand and asks.
+
     Arguments:
-        inner: The library's iterator over everything that is kept.
+        cursor: The library's bare iterator; it sees the database as it was when it was made.
         fail: Raises what an error of the library means.
     """
 
-    def __init__(
-        self, inner: Iterator[tuple[bytes, bytes]], fail: Callable[[Exception], NoReturn]
-    ) -> None:
-        self._inner: Iterator[tuple[bytes, bytes]] | None = inner
+    def __init__(self, cursor: Any, fail: Callable[[Exception], NoReturn]) -> None:
+        self._cursor = cursor
         self._fail = fail
+        cursor.seek_to_first()
 
     def stop(self) -> None:
         """Let go of the database."""
-        self._inner = None
+        self._cursor = None
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         while chunk := self._chunk():
@@ -40,10 +41,34 @@ class Scan:
                 elif key.startswith(RESERVED + RESERVED):
                     yield key[len(RESERVED) :], value
 
+    def count(self) -> int:
+        """Go through everything, our own keys included, and say how much it is."""
+        size, cursor = 0, self._cursor
+        while cursor.valid():
+            size += 1
+            cursor.next()
+        self._check()
+        return size
+
     def _chunk(self) -> list[tuple[bytes, bytes]]:
-        if self._inner is None:
+        if self._cursor is None:
             raise RuntimeError("the store was closed or wiped while it was being iterated over")
+        chunk = list(islice(_pairs(self._cursor), _CHUNK))
+        if not chunk:
+            self._check()
+        return chunk
+
+    def _check(self) -> None:
+        """Raise if it was damage that has ended the iteration."""
         try:
-            return list(islice(self._inner, _CHUNK))
+            self._cursor.status()
         except Exception as exc:
             self._fail(exc)
+
+
+def _pairs(cursor: Any) -> Iterator[tuple[bytes, bytes]]:
+    key_of, value_of, move = cursor.key, cursor.value, cursor.next
+    while (key := key_of()) is not None:
+        value = value_of()
+        move()
+        yield key, value

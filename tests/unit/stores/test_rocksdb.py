@@ -119,10 +119,11 @@ def test_damage_found_by_a_read_is_an_error_and_sets_the_store_aside_at_the_next
             file.write(b"?" * 10_000)
     partition = store.open("t", 0)
     with pytest.raises(RestoreError, match=r"t-0\.db is damaged"):
-        for n in range(10_000):
-            partition.get(b"%05d" % n)
-    with pytest.raises(RestoreError):
         list(partition.items())
+    with pytest.raises(RestoreError):
+        len(partition)
+    with pytest.raises(RestoreError):
+        [partition.get(b"%05d" % n) for n in range(10_000)]
     partition.close()
     assert_made_anew(store, caplog)
 
