@@ -17,7 +17,8 @@ _CHUNK = 512
 class Scan:
     """An iteration that a close can end: an open RocksDB iterator keeps the whole database open.
 
-    The library's own iteration over items takes damage for the end, so this one goes by hand and asks.
+    The library's own iteration over items takes damage for the end, so this one goes by hand and
+    asks.  No frame of ours keeps the cursor while an error is under way: its traceback may live long.
 
     Arguments:
         cursor: The library's bare iterator; it sees the database as it was when it was made.
@@ -47,6 +48,7 @@ class Scan:
         while cursor.valid():
             size += 1
             cursor.next()
+        del cursor
         self._check()
         return size
 
