@@ -23,38 +23,33 @@ def symbol_by_name(name: Any) -> Any:
     if not isinstance(name, str):
         return name
     module_name, colon, attributes = name.partition(":")
-    if not module_name or not all(part for part in module_name.split(".")):
+    if not all(module_name.split(".")):
         raise ImportError(f"{name!r} is not a path such as 'package.module:Class'")
-    if colon:
-        return _attribute(_import(module_name, name), attributes, name)
-    return _by_dots(name)
+    if not colon:
+        return _by_dots(name)
+    module, missing = _import(module_name)
+    if module is None:
+        raise ImportError(f"there is no module {missing!r} (in {name!r})")
+    return _attribute(module, attributes, name)
 
 
 def _by_dots(name: str) -> Any:
     """Import the longest part that is a module; the rest are attributes."""
     parts = name.split(".")
     for size in range(len(parts), 0, -1):
-        module_name = ".".join(parts[:size])
-        try:
-            module = import_module(module_name)
-        except ModuleNotFoundError as exc:
-            if not _is_part_of(exc.name, module_name):
-                raise ImportError(f"{module_name!r} cannot be imported: {exc}") from exc
-        except ImportError as exc:
-            raise ImportError(f"{module_name!r} cannot be imported: {exc}") from exc
-        else:
+        module, _ = _import(".".join(parts[:size]))
+        if module is not None:
             return _attribute(module, ".".join(parts[size:]), name)
     raise ImportError(f"there is no module {parts[0]!r} (in {name!r})")
 
 
-def _import(module_name: str, name: str) -> ModuleType:
+def _import(module_name: str) -> tuple[ModuleType | None, str]:
+    """Return the module; if there is none, ``None`` and the part of the path that is missing."""
     try:
-        return import_module(module_name)
-    except ModuleNotFoundError as exc:
-        if _is_part_of(exc.name, module_name):
-            raise ImportError(f"there is no module {exc.name!r} (in {name!r})") from None
-        raise ImportError(f"{module_name!r} cannot be imported: {exc}") from exc
+        return import_module(module_name), ""
     except ImportError as exc:
+        if isinstance(exc, ModuleNotFoundError) and _is_part_of(exc.name, module_name):
+            return None, str(exc.name)
         raise ImportError(f"{module_name!r} cannot be imported: {exc}") from exc
 
 

@@ -18,14 +18,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-import croniter.croniter as croniter_module
+import croniter as croniter_module
 
 from faust.exceptions import ImproperlyConfigured
 
 __all__ = ["Cron"]
 
 #: It publishes no types.
-croniter: Any = croniter_module.croniter
+croniter: Any = vars(croniter_module)["croniter"]
 
 
 class Cron:
