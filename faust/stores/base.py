@@ -3,9 +3,9 @@
 A store holds the *committed* layer of one table's partition: what the overlay above it
 (`faust.stores.overlay`) has committed, or what a restore has applied.  It knows bytes only.
 
-The one promise that everything above stands on: `apply` is atomic.  After a crash at any instant the
-store holds either all of a batch, its checkpoint included, or nothing of it.  A store may lose the
-latest batches (a power cut), never part of one, and never out of order.
+The one promise that everything above stands on: `apply` is atomic.  After a crash at any instant
+the store holds either all of a batch, its checkpoint included, or nothing of it.  A store may lose
+the latest batches (a power cut), never part of one, and never out of order.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Checkpoint(NamedTuple):
     sequence: int = 0
 
 
-class StoreLocked(Exception):  # noqa: N818 - a state, which the caller waits out
+class StoreLocked(Exception):
     """Another process holds this partition's store."""
 
 

@@ -18,7 +18,7 @@ class Scan:
     """An iteration that a close can end: an open RocksDB iterator keeps the whole database open.
 
     The library's own iteration over items takes damage for the end, so this one goes by hand and
-    asks.  No frame of ours keeps the cursor while an error is under way: its traceback may live long.
+    asks.  No frame of ours keeps the cursor while an error is under way: its traceback may stay.
 
     Arguments:
         cursor: The library's bare iterator; it sees the database as it was when it was made.
