@@ -9,7 +9,7 @@ import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicLong;
@@ -86,14 +86,14 @@ public final class Yardstick {
         return builder;
     }
 
-    private static Properties config(String bootstrap, String appId, String commitMillis) throws IOException {
+    private static Properties config(String bootstrap, String appId, String commitMillis) {
         Properties config = new Properties();
         config.put(StreamsConfig.APPLICATION_ID_CONFIG, appId);
         config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
         config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
         config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 64L << 20);
         config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, commitMillis);
-        config.put(StreamsConfig.STATE_DIR_CONFIG, Files.createTempDirectory("yardstick").toString());
+        config.put(StreamsConfig.STATE_DIR_CONFIG, Path.of(System.getProperty("java.io.tmpdir"), "state").toString());
         config.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         config.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
         return config;
@@ -115,23 +115,26 @@ public final class Yardstick {
             Runtime.getRuntime().halt(1);
             return null;
         });
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(10))));
         streams.start();
+        if (nanos == 0) {
+            Thread.currentThread().join(); // Somebody else measures, and ends us with SIGTERM.
+        }
         waitUntilProcessed(warmUp);
         long records = PROCESSED.get(), began = System.nanoTime();
         long last = records, lastAt = began;
-        while (nanos == 0 || System.nanoTime() - began < nanos) {
+        while (System.nanoTime() - began < nanos) {
             Thread.sleep(5);
             long now = PROCESSED.get();
             if (now != last) {
                 last = now;
                 lastAt = System.nanoTime();
-            } else if (System.nanoTime() - lastAt > 3_000_000_000L && nanos > 0) {
+            } else if (System.nanoTime() - lastAt > 3_000_000_000L) {
                 break; // The topic is at its end: the figure covers what there was.
             }
         }
         System.out.printf("RESULT %d %.3f%n", last - records, (lastAt - began) / 1e9);
         System.out.flush();
-        streams.close(Duration.ofSeconds(10));
         System.exit(0);
     }
 }

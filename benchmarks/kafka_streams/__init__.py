@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 
 from tools.kafka.errors import KafkaUnavailable
@@ -45,8 +44,15 @@ def command(
     commit_ms: int,
     warm_up: int,
     seconds: float,
+    directory: Path,
 ) -> list[str]:
-    """Return the command line of one run; ``work``: decode, count, count-rocksdb or forward."""
+    """Return the command line of one run.
+
+    Arguments:
+        work: decode, count, count-rocksdb or forward.
+        seconds: length of the run after ``warm_up`` records; 0 runs until it is killed.
+        directory: where it keeps local state and temporary files.
+    """
     arguments = [bootstrap, app_id, topic, out, work, str(commit_ms), str(warm_up), str(seconds)]
-    temporary = f"-Djava.io.tmpdir={tempfile.gettempdir()}"
-    return ["java", *JVM, temporary, "-cp", classpath(), "Yardstick", *arguments]
+    options = [*JVM, f"-Djava.io.tmpdir={directory}", "-cp", classpath()]
+    return ["java", *options, "Yardstick", *arguments]

@@ -1,0 +1,1 @@
+"""The measured programs: ordinary apps, as the guide teaches them."""
