@@ -209,10 +209,10 @@ def to_credentials(value: Any) -> Credentials | None:
     Raises:
         TypeError: it is none of these.  The message does not show it: it may be a secret.
     """
-    from ssl import SSLContext
-
     if value is None or isinstance(value, Credentials):
         return value
+    from ssl import SSLContext
+
     if isinstance(value, SSLContext):
         return SSLCredentials(value)
     raise TypeError(f"neither credentials nor an ssl.SSLContext, but a {type(value).__name__}")

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from fractions import Fraction
 from math import lcm
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from faust.exceptions import ImproperlyConfigured
 from faust.utils.times import Seconds, want_seconds
@@ -29,9 +29,6 @@ class WindowRange(NamedTuple):
 
     start: float
     end: float
-
-
-_Range: TypeAlias = "WindowRange | tuple[float, float]"
 
 
 class Window(ABC):
@@ -59,7 +56,7 @@ class Window(ABC):
         """Return the latest range of the time that was ``d`` (seconds) before ``timestamp``."""
         return self.current(timestamp - want_seconds(d))
 
-    def stale(self, timestamp: float | _Range, latest_timestamp: float) -> bool:
+    def stale(self, timestamp: float | tuple[float, float], latest_timestamp: float) -> bool:
         """Return whether a window may be forgotten: it ended ``expires`` seconds ago or more.
 
         Arguments:
@@ -101,20 +98,35 @@ class HoppingWindow(Window):
         self._unit = lcm(exact_size.denominator, exact_step.denominator)
         self._size_units = int(exact_size * self._unit)
         self._step_units = int(exact_step * self._unit)
+        # The last answers, and from when until when they hold: most times are close together.
+        self._recent = (0.0, 0.0, WindowRange(0.0, 0.0))
+        self._recent_ranges: tuple[float, float, list[WindowRange]] = (0.0, 0.0, [])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(size={self.size}, step={self.step}, expires={self.expires})"
 
     def current(self, timestamp: float) -> WindowRange:
-        return self._range(self._index(timestamp))
+        since, until, recent = self._recent
+        if since <= timestamp < until:
+            return recent
+        n = self._index(timestamp)
+        found = self._range(n)
+        self._recent = (found.start, self._start(n + 1), found)
+        return found
 
     def earliest(self, timestamp: float) -> WindowRange:
         return self._range(self._earliest_index(timestamp, self._index(timestamp)))
 
     def ranges(self, timestamp: float) -> list[WindowRange]:
+        since, until, recent = self._recent_ranges
+        if since <= timestamp < until:
+            return list(recent)
         last = self._index(timestamp)
         first = self._earliest_index(timestamp, last)
-        return [self._range(n) for n in range(first, last + 1)]
+        found = [self._range(n) for n in range(first, last + 1)]
+        until = min(self._start(last + 1), found[0].end)
+        self._recent_ranges = (max(found[-1].start, self._end(first - 1)), until, found)
+        return list(found)
 
     def _range(self, n: int) -> WindowRange:
         start = n * self._step_units
@@ -161,6 +173,9 @@ class TumblingWindow(HoppingWindow):
 
     def __init__(self, size: Seconds, expires: Seconds | None = None) -> None:
         super().__init__(size, size, expires)
+
+    def ranges(self, timestamp: float) -> list[WindowRange]:
+        return [self.current(timestamp)]
 
 
 class SlidingWindow(Window):

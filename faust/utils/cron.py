@@ -7,7 +7,7 @@ What people expect of cron when clocks change, and what is done here:
 - A time that comes twice in autumn runs at the first of the two, because "at 01:30" means once a
   day.
 - An entry whose hour field begins with ``*`` (every hour, every ten minutes) means a distance, not
-  a time of the day: it runs in both of the two equal hours.
+  a time of the day: it runs in both of the two equal hours, and skipped times are no loss to it.
 
 `croniter` is asked about naive local times only; the mapping to instants is ours.
 """
@@ -62,9 +62,9 @@ class Cron:
         second_passes: list[float] = []
         for wall in self._walls(self._first_wall(timestamp)):
             first, second = self._instants(wall)
-            if second is not None and self._every_hour and second > timestamp:
+            if second is not None and second > timestamp:
                 second_passes.append(second)
-            if first > timestamp:
+            if first is not None and first > timestamp:
                 return min([first, *second_passes])
         raise ImproperlyConfigured(f"the crontab entry {self.expression!r} never runs")
 
@@ -91,17 +91,17 @@ class Cron:
         before, after = self._offset(wall, 0), self._offset(wall, 1)
         return max(before - after, timedelta())
 
-    def _instants(self, wall: datetime) -> tuple[float, float | None]:
-        """The Unix times at which the local clock shows ``wall``: one or two.
-
-        For a time that is skipped it is the moment of the jump.
-        """
+    def _instants(self, wall: datetime) -> tuple[float | None, float | None]:
+        """The Unix times at which the entry runs for the local time ``wall``: none, one or two."""
         first, second = self._timestamp(wall, 0), self._timestamp(wall, 1)
-        if first == second:
+        # 1. An ordinary time, or the first of two equal ones for a time of the day.
+        if first == second or (first < second and not self._every_hour):
             return first, None
+        # 2. A time that comes twice.
         if first < second:
             return first, second
-        return self._jump_between(second, first), None
+        # 3. A time that is skipped.
+        return (None if self._every_hour else self._jump_between(second, first)), None
 
     def _jump_between(self, low: float, high: float) -> float:
         """The moment between two Unix times at which the clock jumps, to the second."""
@@ -127,4 +127,4 @@ class Cron:
 
 def _is_every_hour(expression: str) -> bool:
     fields = expression.split()
-    return fields[0] == "@hourly" if len(fields) == 1 else fields[1].startswith("*")
+    return fields[0] == "@hourly" if len(fields) == 1 else fields[1][0] in "*?"

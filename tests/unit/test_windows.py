@@ -84,6 +84,18 @@ def test_a_range_survives_json(step: float, time: float) -> None:
     assert WindowRange(*json.loads(json.dumps(current))) == current
 
 
+@given(steps, st.sampled_from([1, 1.5, 2.3, 3]), st.lists(timestamps, min_size=2, max_size=6))
+def test_what_was_asked_before_makes_no_difference(
+    step: float, factor: float, times: list[float]
+) -> None:
+    size = step * factor
+    used = HoppingWindow(size, step)
+    for time in [t + d * step for t in times for d in (0, 0.3, 0.5, 0.7, 1, 2)]:
+        fresh = HoppingWindow(size, step)
+        assert used.current(time) == fresh.current(time)
+        assert used.ranges(time) == fresh.ranges(time)
+
+
 def test_ten_thousand_tenths_do_not_drift() -> None:
     window = TumblingWindow(0.1)
     time, seen = NOW, []

@@ -91,6 +91,14 @@ def test_every_hour_runs_at_every_hour_that_there_is() -> None:
     ]
 
 
+def test_every_hour_has_no_extra_run_at_the_jump() -> None:
+    assert runs("30 * * * *", NEW_YORK, "2024-03-10T00:45", "2024-03-10T05:00") == [
+        "10 01:30 -0500",
+        "10 03:30 -0400",
+        "10 04:30 -0400",
+    ]
+
+
 def test_a_half_hour_change_of_the_clock() -> None:
     # 7 April 2024: 02:00 (+11) -> 01:30 (+10:30); 6 October: 02:00 -> 02:30.
     assert runs("*/15 * * * *", LORD_HOWE, "2024-04-07T01:15", "2024-04-07T02:15") == [
