@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 from msgspec import structs
@@ -15,6 +16,7 @@ from faust.models import wire
 from faust.models.meta import ModelMeta, complete
 from faust.models.options import ModelOptions
 from faust.serializers.codecs import dumps, loads
+from faust.utils.json import plain
 
 __all__ = ["Model", "maybe_model", "registry"]
 
@@ -23,6 +25,26 @@ class Model(msgspec.Struct, metaclass=ModelMeta, order=True, dict=True, weakref=
     """Base of models; see `Record`."""
 
     __is_model__: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+        # The class options, for type checkers; the metaclass takes them.
+        def __init_subclass__(
+            cls,
+            *,
+            serializer: CodecArg = None,
+            namespace: str | None = None,
+            include_metadata: bool | None = None,
+            isodates: bool | None = None,
+            abstract: bool | None = None,
+            allow_blessed_key: bool | None = None,
+            decimals: bool | None = None,
+            coerce: bool | None = None,
+            coercions: Mapping[Any, Callable[[Any], Any]] | None = None,
+            polymorphic_fields: bool | None = None,
+            validation: bool | None = None,
+            date_parser: Callable[[Any], datetime] | None = None,
+            lazy_creation: bool | None = None,
+        ) -> None: ...
 
     _options: ClassVar[ModelOptions] = ModelOptions(abstract=True)
     _pending: ClassVar[Any] = None
@@ -71,7 +93,7 @@ class Model(msgspec.Struct, metaclass=ModelMeta, order=True, dict=True, weakref=
         codec = serializer or self._options.serializer or "json"
         if codec == "json":
             return type(self).__model_dumper__()(self)
-        return dumps(codec, self.to_representation())
+        return dumps(codec, plain(self))
 
     def asdict(self) -> dict[str, Any]:
         """Return the fields by their serialized names, nested models as they are."""
@@ -169,6 +191,10 @@ class Model(msgspec.Struct, metaclass=ModelMeta, order=True, dict=True, weakref=
     def __model_dumper__(cls) -> Callable[[Any], bytes]:
         return _dumper(cls)
 
+    @classmethod
+    def __json_form__(cls) -> Callable[[Any], Any]:
+        return wire.form(cls, Model)
+
     # -- the ordinary methods -------------------------------------------------------------
 
     def __hash__(self) -> int:
@@ -179,11 +205,11 @@ class Model(msgspec.Struct, metaclass=ModelMeta, order=True, dict=True, weakref=
         return f"<{type(self).__name__}: {shown}>"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loader(cls: Any) -> Callable[[Any], Any]:
     return wire.loader(cls, Model)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dumper(cls: Any) -> Callable[[Any], bytes]:
     return wire.dumper(cls, Model)

@@ -12,7 +12,7 @@ from faust.exceptions import ValidationError
 from faust.models.tags import Tag
 from faust.models.typing import FieldType
 
-__all__ = ["CONVERSION_ERRORS", "FieldDescriptor", "holds_mapping"]
+__all__ = ["CONVERSION_ERRORS", "FieldDescriptor", "converts", "holds_mapping"]
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class FieldDescriptor(Generic[T]):
     # -- converting -----------------------------------------------------------------
 
     def should_coerce(self, value: Any, coerce: bool | None = None) -> bool:
-        """Tell whether a value is to be converted: ``None`` is not, in a field that may be left out."""
+        """Tell whether to convert a value; ``None`` in an optional field is not converted."""
         wanted = self.coerce if coerce is None else coerce
         return wanted and (value is not None or self.required)
 
@@ -186,7 +186,7 @@ class FieldDescriptor(Generic[T]):
     def _adopted(self, value: Any) -> Any:
         """Return a value with models in the place of mappings, and tags around tagged values."""
         assert self.field_type is not None
-        if value is None or (self.field_type.tag is None and not holds_mapping(value)):
+        if value is None or (not self.field_type.tagged and not holds_mapping(value)):
             return value
         return self.field_type.decode(value, not self.coerce)
 
@@ -209,6 +209,14 @@ class FieldDescriptor(Generic[T]):
     def validation_error(self, reason: str) -> ValidationError:
         """Return an error about this field."""
         return ValidationError(reason, field=self)
+
+
+def converts(descriptor: FieldDescriptor[Any]) -> bool:
+    """Tell whether a field converts values: it coerces, or the user's class says how."""
+    kind = type(descriptor)
+    methods: tuple[Any, ...] = (kind.prepare_value, kind.to_python, kind._to_python)
+    ours = all(method.__module__.startswith("faust.models.") for method in methods)
+    return descriptor.coerce or not ours
 
 
 def holds_mapping(value: Any) -> bool:

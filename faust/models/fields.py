@@ -36,7 +36,7 @@ class BooleanField(FieldDescriptor[bool]):
     """True or false; coerced by truth, text by its words (``"false"``, ``"no"``, ``"0"``)."""
 
     def validate(self, value: bool) -> Iterable[ValidationError]:
-        if not isinstance(value, bool):
+        if type(value) is not bool:
             yield self.validation_error(f"must be true or false, not {value!r}")
 
     def prepare_value(self, value: Any, *, coerce: bool | None = None) -> bool | None:
@@ -54,9 +54,7 @@ class NumberField(FieldDescriptor[T]):
         max_value, min_value: Limits, themselves allowed.
     """
 
-    def __init__(
-        self, *, max_value: Any = None, min_value: Any = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, max_value: Any = None, min_value: Any = None, **kwargs: Any) -> None:
         self.max_value = max_value
         self.min_value = min_value
         super().__init__(**kwargs)

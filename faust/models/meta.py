@@ -18,6 +18,7 @@ from __future__ import annotations
 import builtins
 import copy
 import sys
+import types
 import typing
 from collections import ChainMap, deque
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ import msgspec
 
 from faust._values.modelproto import registry
 from faust.exceptions import ImproperlyConfigured
-from faust.models.descriptors import FieldDescriptor
+from faust.models.descriptors import FieldDescriptor, converts
 from faust.models.fields import field_for_type
 from faust.models.naming import canonical_name
 from faust.models.options import ModelOptions
@@ -35,7 +36,6 @@ from faust.models.typing import TypeContext, analyze
 
 __all__ = ["ConvertingMeta", "ModelMeta", "complete"]
 
-_StructMeta: Any = type(msgspec.Struct)
 _type_getattribute = type.__getattribute__
 C = TypeVar("C")
 
@@ -46,11 +46,11 @@ _MUTABLE = (list, dict, set, bytearray, deque)
 @dataclass_transform(
     eq_default=True, order_default=True, field_specifiers=(FieldDescriptor, msgspec.field)
 )
-class ModelMeta(_StructMeta):  # type: ignore[misc]  # the class has no public type of its own
+class ModelMeta(msgspec.StructMeta):
     """Makes model classes."""
 
     def __new__(
-        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **kwargs: Any
     ) -> Any:
         if not any(isinstance(base, ModelMeta) for base in bases):
             return super().__new__(mcls, name, bases, namespace, **kwargs)
@@ -61,7 +61,7 @@ class ModelMeta(_StructMeta):  # type: ignore[misc]  # the class has no public t
             options = _type_getattribute(cls, "__dict__").get("_options")
             if options is not None and name in options.descriptors:
                 return options.descriptors[name]
-        return _StructMeta.__getattribute__(cls, name)
+        return msgspec.StructMeta.__getattribute__(cls, name)
 
 
 class ConvertingMeta(ModelMeta):
@@ -96,6 +96,14 @@ def _bind_positionals(
         kwargs[name] = value
 
 
+def _assign(self: Any, name: str, value: Any) -> None:
+    """Set an attribute; what a field converts is converted (``__setattr__`` of such classes)."""
+    descriptor = type(self)._options.descriptors.get(name)
+    if descriptor is not None:
+        value = descriptor.prepare_assigned(value)
+    msgspec.Struct.__setattr__(self, name, value)
+
+
 # -- making a class --------------------------------------------------------------------------------
 
 
@@ -118,12 +126,14 @@ def _make_class(
         if not names.is_class_variable(annotation)
     }
     descriptors = {field: _declare(field, own[field], namespace, names) for field in own}
-    _check_order(name, descriptors)
+    _check_order(name, descriptors, namespace)
     inherited = _inherited(bases)
     merged = {**inherited, **descriptors}
     namespace["_options"] = options
     namespace["_pending"] = names
     _set_struct_defaults(namespace, descriptors)
+    if options.coerce or any(converts(d) for d in descriptors.values()):
+        namespace.setdefault("__setattr__", _assign)
     keywords_only = _needs_keywords(inherited, descriptors)
     cls = make(mcls, name, bases, namespace, **({"kw_only": True} if keywords_only else {}))
     options.namespace = options.namespace or canonical_name(cls)
@@ -160,9 +170,7 @@ def _declare(
     else:
         required, value = False, default
     resolved = names.resolve(annotation, annotation)
-    return field_for_type(resolved)(
-        field=field, type=annotation, required=required, default=value
-    )
+    return field_for_type(resolved)(field=field, type=annotation, required=required, default=value)
 
 
 def _inherited(bases: tuple[type, ...]) -> dict[str, FieldDescriptor[Any]]:
@@ -174,11 +182,14 @@ def _inherited(bases: tuple[type, ...]) -> dict[str, FieldDescriptor[Any]]:
     return merged
 
 
-def _check_order(name: str, descriptors: Mapping[str, FieldDescriptor[Any]]) -> None:
+def _check_order(
+    name: str, descriptors: Mapping[str, FieldDescriptor[Any]], namespace: Mapping[str, Any]
+) -> None:
+    """Refuse a required field behind one with a default (``Optional`` alone is none)."""
     seen = ""
     for field, descriptor in descriptors.items():
         if not descriptor.required:
-            seen = field
+            seen = field if field in namespace else seen
         elif seen:
             raise TypeError(
                 f"class {name}: the required field {field!r} follows {seen!r}, which has a default"
@@ -251,7 +262,7 @@ def complete(cls: Any, *, may_wait: bool = False) -> None:
 
 
 def _read_types(cls: Any, options: ModelOptions, resolved: Mapping[str, Any]) -> None:
-    own = _type_getattribute(cls, "__dict__").get("__annotations__", {})
+    _tell_msgspec(cls, options, resolved)
     for field, annotation in resolved.items():
         descriptor = options.descriptors[field]
         parser = descriptor.date_parser or options.date_parser
@@ -263,12 +274,19 @@ def _read_types(cls: Any, options: ModelOptions, resolved: Mapping[str, Any]) ->
         descriptor.date_parser = parser
         descriptor.coerce = descriptor.coerce or options.coerce
         descriptor.tag = descriptor.tag or read.tag
-        if field in own:
-            own[field] = annotation if not _may_be_null(descriptor) else typing.Optional[annotation]
-        if read.adopts or descriptor.coerce:
+        if read.adopts or converts(descriptor):
             cls.__class__ = ConvertingMeta
         descriptor.on_model_attached()
     _fill_tags(options)
+
+
+def _tell_msgspec(cls: Any, options: ModelOptions, resolved: Mapping[str, Any]) -> None:
+    """Put resolved types where msgspec looks for them, which it does once."""
+    own = _type_getattribute(cls, "__dict__").get("__annotations__", {})
+    for field, annotation in resolved.items():
+        if field in own:
+            null = _may_be_null(options.descriptors[field])
+            own[field] = typing.Union[annotation, None] if null else annotation  # noqa: UP007
 
 
 def _may_be_null(descriptor: FieldDescriptor[Any]) -> bool:
@@ -338,9 +356,11 @@ def _without_forward_references(annotation: Any, names: Mapping[str, Any]) -> An
     )
     if all(new is old for new, old in zip(resolved, args, strict=True)):
         return annotation
-    return annotation.copy_with(resolved) if hasattr(annotation, "copy_with") else typing.Union[
-        resolved
-    ] if typing.get_origin(annotation) is typing.Union else typing.get_origin(annotation)[resolved]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.Union[resolved]  # noqa: UP007 - of as many as there are
+    if hasattr(annotation, "copy_with"):
+        return annotation.copy_with(resolved)
+    return typing.get_origin(annotation)[resolved]
 
 
 def _surrounding(module_globals: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -112,7 +112,9 @@ class ModelOptions:
         return bool(self.personal_fields)
 
     @classmethod
-    def derived(cls, name: str, base: ModelOptions | None, given: Mapping[str, Any]) -> ModelOptions:
+    def derived(
+        cls, name: str, base: ModelOptions | None, given: Mapping[str, Any]
+    ) -> ModelOptions:
         """Return the options of a class from those of its base and those given.
 
         Raises:

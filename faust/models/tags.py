@@ -1,7 +1,7 @@
 """Tags: field types for values that must not be shown by accident.
 
-``name: Secret[str]`` holds a `Secret`: printed, it is a mask.  `Sensitive` and `Personal` raise when
-they are printed or formatted.  ``get_value()`` gives what is inside.  Serialized, a tag is its
+``name: Secret[str]`` holds a `Secret`: printed, it is a mask.  `Sensitive` and `Personal` raise
+when they are printed or formatted.  ``get_value()`` gives what is inside.  Serialized, a tag is its
 value: the record on its way to its topic is whole.
 """
 
@@ -53,6 +53,9 @@ class Tag(Generic[T]):
 
     __slots__ = ("field", "value")
 
+    value: T
+    field: str | None
+
     def __init__(self, value: T, *, field: str | None = None) -> None:
         self.value = value.value if isinstance(value, Tag) else value
         self.field = field
@@ -65,7 +68,7 @@ class Tag(Generic[T]):
         return self.value
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.value == other.value  # type: ignore[attr-defined]
+        return type(other) is type(self) and bool(self.value == other.value)
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))

@@ -13,8 +13,16 @@ from __future__ import annotations
 import types
 import typing
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence
-from collections.abc import MutableSet, Sequence, Set
+from collections.abc import (
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+    Set,
+)
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -74,6 +82,7 @@ class FieldType:
         models: Model classes in it.
         opaque: Whether it may hold models without saying so (``Any``).
         tag: Tag class, if it is a tag.
+        tagged: Whether there is a tag in it.
         adopts: Whether a constructor's argument may have to be converted (models, tags).
     """
 
@@ -84,6 +93,7 @@ class FieldType:
     models: tuple[Any, ...] = ()
     opaque: bool = False
     tag: type[Tag[Any]] | None = None
+    tagged: bool = False
     adopts: bool = False
 
 
@@ -206,7 +216,7 @@ def _tag(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> FieldT
             return value
         return tag(inner.decode(value, strict), field=context.field)
 
-    return FieldType(annotation, decode, opaque=inner.opaque, tag=tag, adopts=True)
+    return FieldType(annotation, decode, opaque=inner.opaque, tag=tag, tagged=True, adopts=True)
 
 
 def decode_hook(annotation: Any, value: Any) -> Any:
@@ -236,15 +246,16 @@ def _union(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> Fiel
         models=tuple(model for m in members for model in m.models),
         opaque=any(m.opaque for m in members),
         tag=next((m.tag for m in members if m.tag), None),
+        tagged=any(m.tagged for m in members),
         adopts=any(m.adopts for m in members),
     )
 
 
 def _first_that_fits(members: list[FieldType], value: Any, strict: bool) -> Any:
     """Decode as the model that the value names, or else as the first type that takes it."""
-    namespace = namespace_of(value)
+    named = registry.get(namespace_of(value) or "")
     for member in members:
-        if namespace in registry and registry[namespace] in member.models:
+        if named is not None and named in member.models:
             return member.decode(value, strict)
     reasons = []
     for member in members:
@@ -295,6 +306,7 @@ def _tuple(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> Fiel
         native=all(item.native for item in items),
         models=tuple(model for item in items for model in item.models),
         opaque=any(item.opaque for item in items),
+        tagged=any(item.tagged for item in items),
         adopts=any(item.adopts for item in items),
     )
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from faust._values.modelproto import METADATA_KEY, namespace_of, registry
-from faust.models import fields as _fields
-from faust.models.descriptors import FieldDescriptor
+from faust.models.descriptors import FieldDescriptor, converts
 from faust.models.meta import complete
 from faust.models.options import ModelOptions
 from faust.models.typing import decode_hook, rebuild
 from faust.utils import json as _json
 
-__all__ = ["dumper", "from_mapping", "is_native", "loader"]
+__all__ = ["dumper", "form", "from_mapping", "is_native", "loader"]
 
 _encode = msgspec.json.Encoder(enc_hook=_json.default).encode
 
@@ -44,19 +44,8 @@ def is_native(cls: Any, base: Any) -> bool:
 
 def _is_plain(descriptor: FieldDescriptor[Any]) -> bool:
     """Tell whether a field takes values as the decoder gives them."""
-    kind, read = type(descriptor), descriptor.field_type
-    ours = kind is FieldDescriptor or kind.__module__ == _fields.__name__
-    converts = descriptor.coerce or not (
-        ours or (kind.prepare_value, kind.to_python, kind._to_python) == _PLAIN_METHODS
-    )
-    return not converts and (read is None or read.native)
-
-
-_PLAIN_METHODS = (
-    FieldDescriptor.prepare_value,
-    FieldDescriptor.to_python,
-    FieldDescriptor._to_python,
-)
+    read = descriptor.field_type
+    return not converts(descriptor) and (read is None or read.native)
 
 
 def _same(cls: Any, base: Any, method: str) -> bool:
@@ -124,7 +113,7 @@ def _field_values(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
 def dumper(cls: Any, base: Any) -> Callable[[Any], bytes]:
     """Return the function from an instance of ``cls`` to JSON bytes."""
     complete(cls)
-    if not all(_same(cls, base, method) for method in _WRITERS) or not _is_flat(cls._options):
+    if _is_written_by_user(cls, base) or not _is_flat(cls._options):
         return lambda obj: _encode(_json.plain(obj))
     if not cls._options.include_metadata:
         return _encode
@@ -151,3 +140,34 @@ def _with_metadata(cls: Any) -> Callable[[Any], bytes]:
         return lambda obj: metadata
     suffix = b"," + metadata[1:]
     return lambda obj: encode(obj)[:-1] + suffix
+
+
+def _is_written_by_user(cls: Any, base: Any) -> bool:
+    return not all(_same(cls, base, method) for method in _WRITERS)
+
+
+def form(cls: Any, base: Any) -> Callable[[Any], Any]:
+    """Return the function from an instance to plain data that JSON knows, all the way down."""
+    complete(cls)
+    options: ModelOptions = cls._options
+    if _is_written_by_user(cls, base) or options.renamed:
+        return lambda obj: _json.plain(obj.__json__())
+    deep = [name for name, d in options.descriptors.items() if _is_deep(d)]
+    metadata = {"ns": options.namespace} if options.include_metadata else None
+    asdict, plain = structs.asdict, _json.plain
+
+    def represent(obj: Any) -> dict[str, Any]:
+        data = asdict(obj)
+        for name in deep:
+            data[name] = plain(data[name])
+        if metadata is not None:
+            data[METADATA_KEY] = metadata
+        return data
+
+    return represent
+
+
+def _is_deep(descriptor: FieldDescriptor[Any]) -> bool:
+    """Tell whether a field's value may be, or contain, what must be asked for its form."""
+    read = descriptor.field_type
+    return read is None or read.opaque or bool(read.models) or not read.native

@@ -109,7 +109,7 @@ class Codec:
         return f"{type(self).__name__}({arguments})"
 
 
-class json(Codec):  # noqa: N801 - the public name
+class json(Codec):
     """JSON; what it does with types beyond JSON's own is said in `faust.utils.json`."""
 
     def _loads(self, s: bytes) -> Any:
@@ -119,7 +119,7 @@ class json(Codec):  # noqa: N801 - the public name
         return _json.dumps(s)
 
 
-class raw(Codec):  # noqa: N801
+class raw(Codec):
     """Bytes as they are; text as UTF-8."""
 
     def _dumps(self, s: Any) -> bytes:
@@ -132,7 +132,7 @@ class raw(Codec):  # noqa: N801
         raise TypeError(f"the raw codec takes bytes or text, not {type(s).__name__}: {s!r}")
 
 
-class binary(Codec):  # noqa: N801
+class binary(Codec):
     """Base64 (the standard alphabet)."""
 
     def _loads(self, s: bytes) -> bytes:
@@ -142,7 +142,7 @@ class binary(Codec):  # noqa: N801
         return b64encode(s.encode() if isinstance(s, str) else s)
 
 
-class gzip(Codec):  # noqa: N801
+class gzip(Codec):
     """Gzip: put it behind a codec that gives bytes, as in ``json|gzip``.
 
     Arguments:
@@ -157,7 +157,7 @@ class gzip(Codec):  # noqa: N801
         return _gzip.compress(s, self.kwargs.get("compresslevel", 6), mtime=0)
 
 
-class yaml(Codec):  # noqa: N801
+class yaml(Codec):
     """YAML (safe types only); needs PyYAML."""
 
     def __init__(self, children: tuple[CodecProto, ...] | None = None, **kwargs: Any) -> None:
@@ -174,7 +174,7 @@ class yaml(Codec):  # noqa: N801
         return cast(bytes, text.encode())
 
 
-class _raw_pickle(Codec):  # noqa: N801
+class _raw_pickle(Codec):
     def _loads(self, s: bytes) -> Any:
         return _pickle.loads(s)
 
@@ -182,7 +182,7 @@ class _raw_pickle(Codec):  # noqa: N801
         return _pickle.dumps(s)
 
 
-class _restricted_pickle(_raw_pickle):  # noqa: N801
+class _restricted_pickle(_raw_pickle):
     def _loads(self, s: bytes) -> Any:
         return RestrictedUnpickler(BytesIO(s)).load()
 

@@ -67,17 +67,18 @@ def decode_leniently(codec: CodecProto, data: bytes) -> Any:
 def _rebuild(payload: Any) -> Any:
     """Return the model that a payload names, if it is known here; the payload otherwise."""
     if type(payload) is dict and "__faust" in payload:
-        namespace = namespace_of(payload)
-        if namespace in registry:
-            return registry[namespace].from_data(payload)
+        named = registry.get(namespace_of(payload) or "")
+        if named is not None:
+            return named.from_data(payload)
     return payload
 
 
 def encode(value: Any, codec: CodecProto) -> bytes:
     """Encode a value with a codec; a model in JSON with its own function."""
     if is_model(type(value)):
-        if type(codec) is json and len(codec.nodes) == 1:
-            return type(value).__model_dumper__()(value)
+        if _is_json(codec):
+            dump: Callable[[Any], bytes] = type(value).__model_dumper__()
+            return dump(value)
         return codec.dumps(_json.plain(value))
     return codec.dumps(value)
 

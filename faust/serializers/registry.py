@@ -6,16 +6,16 @@ raw; a key of type ``str`` too), the registry's default.
 
 There are two ways to the same result.  ``loads_key``, ``loads_value``, ``dumps_key`` and
 ``dumps_value`` are complete, can be overridden, and say in their errors what was wrong.
-``key_loader``, ``value_loader``, ``key_dumper`` and ``value_dumper`` return a function made once for
-a type and a codec, as close to the C decoder as it gets, that may raise anything; whoever calls it
-hands the error to `Registry.retry_key` or `Registry.retry_value`, which take the complete way.
+``key_loader``, ``value_loader``, ``key_dumper`` and ``value_dumper`` return a function made once
+for a type and a codec, as close to the C decoder as it gets, that may raise anything; whoever calls
+it hands the error to `Registry.retry_key` or `Registry.retry_value`, which take the complete way.
 Where a subclass overrides a complete method, its compiled twin goes through it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from faust._values.modelproto import CodecArg, CodecProto, ModelArg, is_model, registry
 from faust.exceptions import DecodeError, KeyDecodeError, ValueDecodeError
@@ -44,15 +44,13 @@ class Registry:
         self._codecs: dict[str, CodecProto] = {}
 
     @property
-    def Model(self) -> Any:  # noqa: N802 - the public name
+    def Model(self) -> Any:
         """The models known in this process, by namespace."""
         return registry
 
     # -- bytes to objects, the complete way ---------------------------------------
 
-    def loads_key(
-        self, typ: ModelArg, key: bytes | None, *, serializer: CodecArg = None
-    ) -> Any:
+    def loads_key(self, typ: ModelArg, key: bytes | None, *, serializer: CodecArg = None) -> Any:
         """Decode a key; ``None`` stays ``None``.
 
         Raises:
@@ -138,7 +136,7 @@ class Registry:
     ) -> bytes | None:
         """Encode a key; ``None`` and instances of ``skip`` stay as they are."""
         if key is None or isinstance(key, skip):
-            return key
+            return cast(bytes | None, key)
         if isinstance(key, str) and serializer is None and typ in (None, str, bytes):
             return key.encode()
         return compiled.encode_key(key, self._codec_for_key(type(key), serializer))
@@ -153,7 +151,7 @@ class Registry:
     ) -> bytes | None:
         """Encode a value; ``None`` (a tombstone) and instances of ``skip`` stay as they are."""
         if value is None or isinstance(value, skip):
-            return value
+            return cast(bytes | None, value)
         if isinstance(value, str) and serializer is None and typ is bytes:
             return value.encode()
         return compiled.encode(value, self._codec_for_value(type(value), serializer))

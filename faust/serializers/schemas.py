@@ -136,7 +136,7 @@ class Schema(Generic[KT, VT]):
         return cast(VT, loads(self.value_type, message.value, serializer=chosen))
 
     def key_loader(self, app: SchemaApp) -> Loader | None:
-        """Return `Registry.key_loader` for this schema; ``None`` where `loads_key` is overridden."""
+        """Return `Registry.key_loader`; ``None`` where `loads_key` is overridden."""
         if self._overrides("loads_key"):
             return None
         return app.serializers.key_loader(self.key_type, self.key_serializer)
