@@ -1,0 +1,1 @@
+"""Apache Kafka: the only importer of aiokafka (together with `faust.transport.records`)."""

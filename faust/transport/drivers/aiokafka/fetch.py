@@ -1,0 +1,394 @@
+"""The reader: whole batches from the leaders of many partitions.
+
+How it works.  One synchronous function, `_schedule`, looks at every partition that wants more and
+has none under way, groups them by leader, and starts one request for each node.  When an answer
+comes, it is filed and `_schedule` runs again, before anybody has consumed anything: the next fetch
+is under way while the last is worked on.  A partition wants more as long as less than
+``max_partition_bytes`` of it lie here unread.
+
+A node may have up to three requests at a time, on connections of their own: a fetch that finds
+nothing waits at the broker, and a partition that was resumed meanwhile must not wait behind it.
+
+An answer belongs to the `_Partition` object that asked: `assign` makes a new one, and what comes
+for an old one is dropped.  `fetch` only hands out what is there; it checks CRCs then, when the next
+request is already on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from itertools import count
+
+from faust._values import TP
+from faust.exceptions import (
+    BrokerError,
+    BrokerUnavailable,
+    CorruptRecord,
+    OffsetOutOfRange,
+    UnknownTopic,
+)
+from faust.transport.base import EARLIEST, LATEST, Fetched, Reader, ReaderOptions
+from faust.transport.drivers.aiokafka.cluster import Cluster
+from faust.transport.drivers.aiokafka.errors import (
+    FOREIGN,
+    NO_ERROR,
+    OFFSET_OUT_OF_RANGE,
+    TOPIC_GONE,
+    error_for,
+    may_be_retried,
+    translated,
+)
+from faust.transport.drivers.aiokafka.fetched import read_partition
+from faust.transport.drivers.aiokafka.offsets import list_offsets
+from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
+from faust.transport.drivers.aiokafka.patience import Backoff
+from faust.transport.drivers.aiokafka.requests import NO_TOPIC_ID
+from faust.transport.drivers.aiokafka.wire import (
+    FetchByIdRequest,
+    FetchByNameRequest,
+    FetchedPartition,
+    FetchOptions,
+    Wanted,
+)
+
+__all__ = ["KafkaReader"]
+
+#: How long a fetch that finds nothing waits at the broker.
+_LONG_POLL_SECONDS = 0.25
+#: Requests under way at one node.
+_LANES = 3
+_numbers = count(1)
+
+
+class KafkaReader(Reader):
+    """See `faust.transport.base.Reader`."""
+
+    def __init__(self, cluster: Cluster, options: ReaderOptions) -> None:
+        self._cluster = cluster
+        self._clock = cluster.options.clock
+        self._options = options
+        self._name = f"fetch-{next(_numbers)}"
+        self._parts: dict[TP, Partition] = {}
+        self._requests: dict[asyncio.Task[None], tuple[int, str]] = {}
+        self._backoffs: dict[int, Backoff] = {}
+        self._resting: dict[int, asyncio.TimerHandle] = {}  # nodes that failed just now
+        self._heard: dict[TP, tuple[int, int]] = {}  # end and start, since the last `fetch`
+        self._news = asyncio.Event()
+        self._scheduled = False
+        self._failing_since: float | None = None
+        self._failure: BaseException | None = None
+        self._closed = False
+        cluster.watch(self)
+
+    def __repr__(self) -> str:
+        return f"<KafkaReader [{len(self._parts)} partitions | {len(self._requests)} requests]>"
+
+    # -- what to read ----------------------------------------------------------
+
+    def assign(self, positions: Mapping[TP, int]) -> None:
+        for tp, position in positions.items():
+            before = self._parts.pop(tp, None)
+            self._heard.pop(tp, None)
+            self._parts[tp] = Partition(tp, position)
+            if before is not None:
+                self._parts[tp].paused = before.paused and before.error is None
+        if any(self._cluster.leader(tp) is None for tp in positions):
+            self._cluster.refresh_soon()
+        self._schedule_soon()
+
+    def unassign(self, tps: Collection[TP]) -> None:
+        for tp in tps:
+            self._parts.pop(tp, None)
+            self._heard.pop(tp, None)
+
+    def pause(self, tps: Collection[TP]) -> None:
+        for tp in tps:
+            part = self._parts.get(tp)
+            if part is not None:
+                part.paused = True
+
+    def resume(self, tps: Collection[TP]) -> None:
+        for tp in tps:
+            part = self._parts.get(tp)
+            if part is not None and part.paused:
+                part.paused = False
+                if part.has_news:
+                    self._news.set()
+        self._schedule_soon()
+
+    def positions(self) -> dict[TP, int]:
+        return {tp: part.position for tp, part in self._parts.items()}
+
+    # -- reading ---------------------------------------------------------------
+
+    async def fetch(self, max_wait: float) -> Fetched:
+        deadline = self._clock.monotonic() + max_wait
+        while True:
+            self._news.clear()
+            delivery = self._deliver()
+            if delivery.is_news or self._closed:
+                return self._with_ends(delivery)
+            remaining = deadline - self._clock.monotonic()
+            if remaining <= 0:
+                self._raise_if_unavailable()
+                return self._with_ends(delivery)
+            try:
+                async with asyncio.timeout(remaining):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def close(self) -> None:
+        self._closed = True
+        self._cluster.unwatch(self)
+        self._news.set()
+        for timer in self._resting.values():
+            timer.cancel()
+        tasks = list(self._requests)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for number in range(_LANES):
+            self._cluster.connections.drop_lane(f"{self._name}-{number}", abort=True)
+
+    def _deliver(self) -> Delivery:
+        """Take what lies here of the partitions that are not paused, up to ``max_bytes``."""
+        delivery = Delivery(self._options.max_bytes, check_crcs=self._options.check_crcs)
+        for tp in [tp for tp, part in self._parts.items() if part.has_news and not part.paused]:
+            part = self._parts.pop(tp)  # to the end of the queue, so that none starves another
+            self._parts[tp] = part
+            delivery.take(part)
+            if delivery.is_full:
+                break
+        if delivery.is_news:
+            self._schedule_soon()
+        return delivery
+
+    def _with_ends(self, delivery: Delivery) -> Fetched:
+        fetched = delivery.fetched
+        for tp in [tp for tp in self._heard if not self._parts[tp].paused]:
+            fetched.ends[tp], fetched.starts[tp] = self._heard.pop(tp)
+        return fetched
+
+    def _raise_if_unavailable(self) -> None:
+        since, patience = self._failing_since, self._cluster.options.request_timeout
+        waiting = any(not part.paused and part.error is None for part in self._parts.values())
+        if waiting and since is not None and self._clock.monotonic() - since >= patience:
+            raise BrokerUnavailable(
+                f"no leader of any of {len(self._parts)} partitions has answered for "
+                f"{self._clock.monotonic() - since:.0f} s: {self._failure}"
+            ) from self._failure
+
+    # -- for the cluster -------------------------------------------------------
+
+    def watched_topics(self) -> Iterable[str]:
+        """Return the topics of our partitions."""
+        return {tp.topic for tp in self._parts}
+
+    def metadata_changed(self) -> None:
+        """Look for partitions that are gone, and go on with those that have a leader now."""
+        for tp, part in self._parts.items():
+            part.stale = False
+            if part.error is None and self._cluster.is_gone(tp):
+                self._fail(part, self._cluster.why_gone(tp))
+            else:
+                self._check_topic_id(part)
+        self._schedule_soon()
+
+    def _check_topic_id(self, part: Partition) -> None:
+        topic = self._cluster.topic(part.tp.topic)
+        if topic is None or topic.topic_id == NO_TOPIC_ID or part.error is not None:
+            return
+        if part.topic_id is None or not part.answered:
+            part.topic_id = topic.topic_id
+        elif part.topic_id != topic.topic_id:
+            self._fail(part, UnknownTopic(f"{part.tp.topic} was deleted and created anew"))
+
+    def _fail(self, part: Partition, error: BrokerError) -> None:
+        part.error = error
+        self._news.set()
+
+    # -- asking ----------------------------------------------------------------
+
+    def _schedule_soon(self) -> None:
+        """Run `_schedule` once, after whatever else is called in this turn of the loop."""
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._schedule)
+
+    def _schedule(self) -> None:
+        self._scheduled = False
+        if self._closed:
+            return
+        wanting: dict[int, list[Partition]] = {}
+        unread = 0
+        for tp, part in self._parts.items():
+            if part.paused or part.error is not None:
+                continue
+            unread += part.unread_bytes
+            if part.asking or part.stale or part.unread_bytes >= self._options.max_partition_bytes:
+                continue
+            leader = self._cluster.leader(tp)
+            if leader is not None:
+                wanting.setdefault(leader.node, []).append(part)
+            else:
+                self._cluster.refresh_soon()
+                self._note_failure(ConnectionError(f"{tp} has no leader"))
+        if unread >= 2 * self._options.max_bytes:
+            return
+        for node, parts in wanting.items():
+            self._ask(node, parts)
+
+    def _ask(self, node: int, parts: list[Partition]) -> None:
+        if node in self._resting:
+            return
+        taken = {lane for at, lane in self._requests.values() if at == node}
+        lanes = (f"{self._name}-{number}" for number in range(_LANES))
+        lane = next((lane for lane in lanes if lane not in taken), None)
+        if lane is None:
+            return
+        for part in parts:
+            part.asking = True
+            self._check_topic_id(part)
+        task = asyncio.create_task(self._request(node, lane, parts), name=f"kafka {lane} {node}")
+        self._requests[task] = (node, lane)
+        task.add_done_callback(self._requested)
+
+    def _requested(self, task: asyncio.Task[None]) -> None:
+        del self._requests[task]
+        if not task.cancelled():
+            task.result()
+
+    async def _request(self, node: int, lane: str, parts: list[Partition]) -> None:
+        asked = [(part, part.fetch_position) for part in parts]
+        try:
+            answered = await self._send(node, lane, parts)
+        except (*FOREIGN, NotImplementedError) as exc:
+            self._rest(node, exc)
+        else:
+            self._backoffs.pop(node, None)
+            self._failing_since = None
+            lost = [part for part, position in asked if not self._file(part, position, answered)]
+            for part in lost:
+                await self._check_range(part)
+        finally:
+            for part in parts:
+                part.asking = False
+            self._schedule_soon()
+
+    async def _send(
+        self, node: int, lane: str, parts: list[Partition]
+    ) -> dict[tuple[str | bytes, int], tuple[bytes, FetchedPartition]]:
+        options = FetchOptions(
+            int(_LONG_POLL_SECONDS * 1000), self._options.max_bytes, self._options.read_committed
+        )
+        connections = self._cluster.connections
+        await connections.connection(node, lane)
+        by_id = connections.supports(node, lane, 1, 13) and all(part.topic_id for part in parts)
+        topics: dict[str | bytes, list[Wanted]] = {}
+        for part in parts:
+            topic = part.topic_id if by_id and part.topic_id else part.tp.topic
+            part.key = (topic, part.tp.partition)
+            leader = self._cluster.leader(part.tp)
+            wanted = Wanted(
+                part.tp.partition,
+                -1 if leader is None else leader.epoch,
+                part.fetch_position,
+                self._options.max_partition_bytes,
+            )
+            topics.setdefault(part.key[0], []).append(wanted)
+        kind = FetchByIdRequest if by_id else FetchByNameRequest
+        answer = await connections.send(node, kind(options, list(topics.items())), lane=lane)
+        if answer.error_code != NO_ERROR:
+            raise error_for(answer.error_code, f"fetching from node {node}")
+        return {(p.topic, p.partition): (answer.frame, p) for p in answer.partitions}
+
+    # -- answers ---------------------------------------------------------------
+
+    def _file(
+        self,
+        part: Partition,
+        position: int,
+        answered: dict[tuple[str | bytes, int], tuple[bytes, FetchedPartition]],
+    ) -> bool:
+        """Keep what was answered for a partition; return whether its position is in the log."""
+        if self._parts.get(part.tp) is not part or part.fetch_position != position:
+            return True  # moved or unassigned meanwhile
+        frame, answer = answered.get(part.key, (b"", None))
+        if answer is None:
+            return True
+        if answer.error_code == NO_ERROR:
+            self._file_data(part, frame, answer)
+        elif answer.error_code == OFFSET_OUT_OF_RANGE:
+            return False
+        elif answer.error_code in TOPIC_GONE or may_be_retried(answer.error_code):
+            part.stale = True  # until the metadata have been asked
+            self._cluster.refresh_soon()
+        else:
+            self._fail(part, error_for(answer.error_code, f"fetching {part.tp}"))
+        return True
+
+    def _file_data(self, part: Partition, frame: bytes, answer: FetchedPartition) -> None:
+        part.answered = True
+        committed = self._options.read_committed
+        end = answer.last_stable if committed else answer.high_watermark
+        self._heard[part.tp] = (end, answer.log_start)
+        if answer.end == answer.start:
+            return
+        try:
+            batches, next_offset = read_partition(
+                part.tp,
+                frame,
+                answer.start,
+                answer.end,
+                part.fetch_position,
+                answer.aborted if committed else (),
+            )
+        except CorruptRecord as exc:
+            self._fail(part, exc)
+            return
+        part.add(batches, next_offset, answer.end - answer.start)
+        if part.has_news and not part.paused:
+            self._news.set()
+
+    async def _check_range(self, part: Partition) -> None:
+        """Tell the caller that a position is lost, once the leader has confirmed it.
+
+        A leader that was just elected may not know yet how far its log is readable.
+        """
+        try:
+            first = await list_offsets(self._cluster, [part.tp], EARLIEST)
+            end = await list_offsets(self._cluster, [part.tp], LATEST)
+        except BrokerError:
+            return  # the next fetch finds out again
+        tp, position = part.tp, part.fetch_position
+        if tp not in first or tp not in end or first[tp] <= position <= end[tp]:
+            part.stale = True
+            self._cluster.refresh_soon()
+            return
+        self._fail(part, OffsetOutOfRange(tp, position, first=first[tp], end=end[tp]))
+
+    def _rest(self, node: int, failure: BaseException) -> None:
+        """Leave a node alone for a moment, and ask whether it still leads."""
+        self._note_failure(failure)
+        self._cluster.refresh_soon()
+        pause = self._backoffs.setdefault(node, Backoff()).next_seconds()
+        loop = asyncio.get_running_loop()
+        self._resting[node] = loop.call_later(pause, self._rested, node)
+        if may_be_retried(failure):
+            return
+        for tp, part in self._parts.items():
+            leader = self._cluster.leader(tp)
+            if leader is not None and leader.node == node and part.error is None:
+                self._fail(part, translated(failure, f"fetching {tp}"))
+
+    def _rested(self, node: int) -> None:
+        del self._resting[node]
+        self._schedule_soon()
+
+    def _note_failure(self, failure: BaseException) -> None:
+        self._failure = failure
+        if self._failing_since is None:
+            self._failing_since = self._clock.monotonic()

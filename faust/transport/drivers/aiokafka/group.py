@@ -1,0 +1,261 @@
+"""One member of one consumer group, in the classic protocol; an instance id in every request.
+
+Two connections: a join (or a sync) waits at the broker until others have come, and neither
+heartbeats nor commits may wait behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from aiokafka.protocol.group import SyncGroupRequest
+
+from faust._values import TP
+from faust.exceptions import (
+    BrokerError,
+    FencedMember,
+    GroupAuthorizationFailed,
+    RejoinError,
+    UnknownMember,
+)
+from faust.transport.base import Commit, GroupOptions, Membership, Round
+from faust.transport.drivers.aiokafka.cluster import Cluster
+from faust.transport.drivers.aiokafka.coordinator import Coordinator
+from faust.transport.drivers.aiokafka.errors import (
+    MEMBER_ID_REQUIRED,
+    NO_ERROR,
+    error_for,
+    may_be_retried,
+)
+from faust.transport.drivers.aiokafka.group_requests import (
+    HeartbeatRequest,
+    JoinGroupRequest,
+    LeaveGroupRequest,
+    OffsetCommitRequest,
+    OffsetFetchRequest,
+)
+
+__all__ = ["KafkaMembership", "commit_from_outside", "committed_offsets"]
+
+log = logging.getLogger(__name__)
+
+_LEAVE_SECONDS = 5.0
+_numbers = count(1)
+
+
+class KafkaMembership(Membership):
+    """See `faust.transport.base.Membership`."""
+
+    def __init__(self, cluster: Cluster, options: GroupOptions) -> None:
+        number = next(_numbers)
+        self._cluster = cluster
+        self._options = options
+        self._lane, self._waiting_lane = f"group-{number}", f"join-{number}"
+        self._coordinator = Coordinator(cluster, options.group_id, self._lane)
+        self._member_id = ""
+        self._generation = -1
+
+    def __repr__(self) -> str:
+        return (
+            f"<KafkaMembership {self._options.group_id!r} "
+            f"[member {self._member_id or None} | generation {self._generation}]>"
+        )
+
+    @property
+    def member_id(self) -> str:
+        return self._member_id
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    # -- rounds ----------------------------------------------------------------
+
+    async def join(self, protocols: Sequence[tuple[str, bytes]]) -> Round:
+        answer = await self._ask_waiting(self._join_request(protocols), "joining")
+        if answer.error_code == MEMBER_ID_REQUIRED:
+            # KIP-394: we were only given an id, so that a lost answer leaves no ghost in the group.
+            self._member_id = answer.member_id
+            answer = await self._ask_waiting(self._join_request(protocols), "joining")
+        self._raise(answer.error_code, "joining")
+        self._member_id, self._generation = answer.member_id, answer.generation
+        return Round(
+            generation=answer.generation,
+            member_id=answer.member_id,
+            leader=answer.leader,
+            protocol=answer.protocol or "",
+            members={member[0]: member[2] for member in answer.members},
+            instances={member[0]: member[1] for member in answer.members if member[1]},
+            skip_assignment=bool(getattr(answer, "skip_assignment", False)),
+        )
+
+    async def sync(self, generation: int, plan: Mapping[str, bytes] | None) -> bytes:
+        options = self._options
+        request = SyncGroupRequest(
+            options.group_id,
+            generation,
+            self._member_id,
+            options.instance_id,  # type: ignore[arg-type]  # aiokafka sends null for None
+            list((plan or {}).items()),
+        )
+        answer = await self._ask_waiting(request, "syncing")
+        self._raise(answer.error_code, "syncing")
+        return bytes(answer.member_assignment or b"")
+
+    async def heartbeat(self) -> None:
+        options = self._options
+        request = HeartbeatRequest(
+            options.group_id, self._generation, self._member_id, options.instance_id
+        )
+        answer = await self._coordinator.ask(request, "heartbeat")
+        self._raise(answer.error_code, "heartbeat")
+
+    async def leave(self) -> None:
+        if not self._member_id:
+            return
+        options = self._options
+        request = LeaveGroupRequest(options.group_id, self._member_id, options.instance_id)
+        try:
+            await self._coordinator.ask(request, "leaving", seconds=_LEAVE_SECONDS)
+        except BrokerError as exc:
+            log.warning("Leaving group %r: %s; its session will time out", options.group_id, exc)
+        self._member_id, self._generation = "", -1
+
+    async def close(self) -> None:
+        for lane in (self._lane, self._waiting_lane):
+            self._cluster.connections.drop_lane(lane, abort=True)
+        self._member_id, self._generation = "", -1
+
+    # -- offsets ---------------------------------------------------------------
+
+    async def commit(
+        self, offsets: Mapping[TP, Commit], *, generation: int
+    ) -> dict[TP, BrokerError]:
+        options = self._options
+        request = OffsetCommitRequest(
+            options.group_id,
+            generation,
+            self._member_id,
+            options.instance_id,
+            _by_topic(offsets),
+        )
+        return await _commit(self._coordinator, request, self._raise)
+
+    # -- inside ----------------------------------------------------------------
+
+    def _join_request(self, protocols: Sequence[tuple[str, bytes]]) -> JoinGroupRequest:
+        options = self._options
+        return JoinGroupRequest(
+            options.group_id,
+            session_timeout_ms=int(options.session_timeout * 1000),
+            rebalance_timeout_ms=int(options.rebalance_timeout * 1000),
+            member_id=self._member_id,
+            instance_id=options.instance_id,
+            protocol_type=options.protocol_type,
+            protocols=protocols,
+        )
+
+    async def _ask_waiting(self, request: Any, what: str) -> Any:
+        try:
+            return await self._coordinator.ask(
+                request,
+                what,
+                lane=self._waiting_lane,
+                waits_seconds=self._options.rebalance_timeout,
+            )
+        except BaseException:
+            # The broker may still be working on it, and would keep the connection's next request.
+            self._cluster.connections.drop_lane(self._waiting_lane, abort=True)
+            raise
+
+    def _raise(self, code: int, what: str) -> None:
+        """Raise what ``code`` means to a member, and forget what is void by it."""
+        if code == NO_ERROR:
+            return
+        error = error_for(code, f"{what} in group {self._options.group_id!r}")
+        if isinstance(error, UnknownMember | FencedMember):
+            self._member_id, self._generation = "", -1
+        raise error
+
+
+async def committed_offsets(
+    cluster: Cluster, group_id: str, tps: Collection[TP] | None, *, stable: bool
+) -> dict[TP, Commit]:
+    """See `faust.transport.base.Transport.committed`."""
+    topics: dict[str, list[int]] | None = None
+    if tps is not None:
+        topics = {}
+        for tp in tps:
+            topics.setdefault(tp.topic, []).append(tp.partition)
+    answer = await Coordinator(cluster, group_id).ask(
+        OffsetFetchRequest(group_id, topics, stable=stable),
+        "asking for the committed offsets",
+        code_of=_code_of_fetched,
+    )
+    code = _code_of_fetched(answer)
+    if code != NO_ERROR:
+        raise error_for(code, f"asking for the committed offsets of group {group_id!r}")
+    return {
+        TP(topic, partition): Commit(offset, metadata or "")
+        for topic, partitions, *_ in answer.topics
+        for partition, offset, _, metadata, code, *_ in partitions
+        if code == NO_ERROR and offset >= 0
+    }
+
+
+async def commit_from_outside(
+    cluster: Cluster, group_id: str, offsets: Mapping[TP, Commit]
+) -> None:
+    """See `faust.transport.base.Transport.commit_offsets`."""
+    what = f"committing from outside of group {group_id!r}"
+
+    def check(code: int, _: str) -> None:
+        if code != NO_ERROR:
+            raise error_for(code, what)
+
+    request = OffsetCommitRequest(group_id, -1, "", None, _by_topic(offsets))
+    refused = await _commit(Coordinator(cluster, group_id), request, check)
+    for error in refused.values():
+        raise error
+
+
+async def _commit(
+    coordinator: Coordinator, request: OffsetCommitRequest, check: Any
+) -> dict[TP, BrokerError]:
+    """Send one commit; what concerns the member is raised by ``check``, the rest returned."""
+    answer = await coordinator.ask(request, "committing offsets", code_of=_code_of_commit)
+    refused: dict[TP, BrokerError] = {}
+    for topic, partitions in answer.topics:
+        for partition, code in partitions:
+            if code == NO_ERROR:
+                continue
+            tp = TP(topic, partition)
+            error = error_for(code, f"committing an offset of {tp}")
+            if isinstance(error, RejoinError | FencedMember | GroupAuthorizationFailed):
+                check(code, "committing offsets")
+            refused[tp] = error
+    return refused
+
+
+def _code_of_commit(answer: Any) -> int:
+    """A coordinator that is not one says so for every partition; one of them is enough."""
+    codes = [code for _, partitions in answer.topics for _, code in partitions]
+    return next((code for code in codes if may_be_retried(code)), NO_ERROR)
+
+
+def _code_of_fetched(answer: Any) -> int:
+    if answer.error_code != NO_ERROR:
+        code: int = answer.error_code
+        return code
+    codes = [p[4] for _, partitions, *_ in answer.topics for p in partitions]
+    return next((code for code in codes if may_be_retried(code)), NO_ERROR)
+
+
+def _by_topic(offsets: Mapping[TP, Commit]) -> dict[str, list[tuple[int, int, str]]]:
+    topics: dict[str, list[tuple[int, int, str]]] = {}
+    for tp, commit in offsets.items():
+        topics.setdefault(tp.topic, []).append((tp.partition, commit.offset, commit.metadata))
+    return topics

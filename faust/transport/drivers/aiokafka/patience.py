@@ -1,0 +1,70 @@
+"""How long a request is tried again, and how it pauses between."""
+
+from __future__ import annotations
+
+import random
+
+from faust._core.clock import Clock
+from faust.exceptions import BrokerUnavailable
+from faust.transport.drivers.aiokafka.errors import may_be_retried, translated
+
+__all__ = ["Backoff", "Patience"]
+
+#: As the Java client's ``retry.backoff.ms`` and ``retry.backoff.max.ms``.
+_FIRST_SECONDS, _MOST_SECONDS = 0.1, 1.0
+
+
+class Backoff:
+    """Pauses that double up to a second, varied by a fifth so that clients do not march in step."""
+
+    def __init__(self) -> None:
+        self._next = _FIRST_SECONDS
+
+    def next_seconds(self) -> float:
+        """Return the next pause."""
+        pause = self._next * random.uniform(0.8, 1.2)
+        self._next = min(self._next * 2, _MOST_SECONDS)
+        return pause
+
+    def reset(self) -> None:
+        """Begin again with a short pause."""
+        self._next = _FIRST_SECONDS
+
+
+class Patience:
+    """One request's: what it is for, until when it is tried, and the pauses.
+
+    Arguments:
+        what: For the error's message, as in "committing offsets of group g".
+        seconds: For how long, from now.
+        clock: Where the time comes from.
+    """
+
+    def __init__(self, what: str, seconds: float, clock: Clock) -> None:
+        self.what = what
+        self._seconds = seconds
+        self._clock = clock
+        self._deadline = clock.monotonic() + seconds
+        self._backoff = Backoff()
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that are left, at least a tenth (for a last attempt)."""
+        return max(0.1, self._deadline - self._clock.monotonic())
+
+    async def after(self, failure: BaseException) -> None:
+        """Pause before the next attempt.
+
+        Raises:
+            BrokerUnavailable: the time is over.
+            BrokerError: trying again cannot help.
+        """
+        if not may_be_retried(failure):
+            raise translated(failure, self.what) from failure
+        pause = self._backoff.next_seconds()
+        if self._clock.monotonic() + pause >= self._deadline:
+            raise BrokerUnavailable(
+                f"{self.what}: not within {self._seconds:g} s: "
+                f"{str(failure) or type(failure).__name__}"
+            ) from failure
+        await self._clock.sleep(pause)
