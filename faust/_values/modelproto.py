@@ -66,6 +66,10 @@ class ModelProto(Protocol):
     def __model_dumper__(cls) -> Callable[[Any], bytes]:
         """Return the fastest function from an instance to JSON bytes."""
 
+    @classmethod
+    def __model_key_dumper__(cls) -> Callable[[Any], bytes]:
+        """Return the function from an instance to JSON bytes, equal for equal instances."""
+
 
 #: How a topic or table names the type of its keys or values: a model, any type that can be
 #: decoded from JSON, ``str`` or ``bytes``; ``None`` where it does not.

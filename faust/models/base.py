@@ -192,6 +192,10 @@ class Model(msgspec.Struct, metaclass=ModelMeta, order=True, dict=True, weakref=
         return _dumper(cls)
 
     @classmethod
+    def __model_key_dumper__(cls) -> Callable[[Any], bytes]:
+        return _key_dumper(cls)
+
+    @classmethod
     def __json_form__(cls) -> Callable[[Any], Any]:
         return wire.form(cls, Model)
 
@@ -213,3 +217,8 @@ def _loader(cls: Any) -> Callable[[Any], Any]:
 @cache
 def _dumper(cls: Any) -> Callable[[Any], bytes]:
     return wire.dumper(cls, Model)
+
+
+@cache
+def _key_dumper(cls: Any) -> Callable[[Any], bytes]:
+    return wire.key_dumper(cls, Model)

@@ -35,7 +35,7 @@ T = TypeVar("T")
 class BooleanField(FieldDescriptor[bool]):
     """True or false; coerced by truth, text by its words (``"false"``, ``"no"``, ``"0"``)."""
 
-    def validate(self, value: bool) -> Iterable[ValidationError]:
+    def validate(self, value: Any) -> Iterable[ValidationError]:
         if type(value) is not bool:
             yield self.validation_error(f"must be true or false, not {value!r}")
 

@@ -78,6 +78,7 @@ class FieldType:
         annotation: As it was written, names resolved.
         decode: From a decoded value to the field's; raises what conversions raise.
         native: Whether msgspec's decoder does the same.
+        leaf: Whether its values hold no others, so that equal ones are written alike.
         optional: Whether ``None`` is one of its values.
         models: Model classes in it.
         opaque: Whether it may hold models without saying so (``Any``).
@@ -89,6 +90,7 @@ class FieldType:
     annotation: Any
     decode: Decode
     native: bool = True
+    leaf: bool = False
     optional: bool = False
     models: tuple[Any, ...] = ()
     opaque: bool = False
@@ -144,7 +146,7 @@ def _leaf(annotation: Any) -> FieldType:
             value, annotation, strict=strict, dec_hook=decode_hook, str_keys=True
         )
 
-    return FieldType(annotation, decode, optional=annotation is type(None))
+    return FieldType(annotation, decode, leaf=True, optional=annotation is type(None))
 
 
 def _in_coercions(annotation: Any, context: TypeContext) -> bool:
@@ -216,7 +218,7 @@ def _tag(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> FieldT
             return value
         return tag(inner.decode(value, strict), field=context.field)
 
-    return FieldType(annotation, decode, opaque=inner.opaque, tag=tag, tagged=True, adopts=True)
+    return replace(inner, annotation=annotation, decode=decode, tag=tag, tagged=True, adopts=True)
 
 
 def decode_hook(annotation: Any, value: Any) -> Any:
@@ -242,6 +244,7 @@ def _union(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> Fiel
         annotation,
         decode,
         native=all(m.native for m in members) and _decodable(annotation),
+        leaf=all(m.leaf for m in members),
         optional=optional or any(m.optional for m in members),
         models=tuple(model for m in members for model in m.models),
         opaque=any(m.opaque for m in members),
@@ -287,7 +290,7 @@ def _sequence(
             raise TypeError(f"expected a list, got {type(value).__name__}")
         return make([item.decode(member, strict) for member in value])
 
-    return replace(item, annotation=annotation, decode=decode, optional=False, tag=None)
+    return replace(item, annotation=annotation, decode=decode, leaf=False, optional=False, tag=None)
 
 
 def _tuple(annotation: Any, args: tuple[Any, ...], context: TypeContext) -> FieldType:
@@ -339,14 +342,14 @@ def _other(annotation: Any, origin: Any, context: TypeContext) -> FieldType:
     known = is_dataclass(kind) or hasattr(kind, "__annotations__")
     if not known or not _decodable(annotation) or _has_custom(annotation):
         raise _unsupported(annotation, context)
-    return replace(_leaf(annotation), opaque=True)
+    return replace(_leaf(annotation), leaf=False, opaque=True)
 
 
 def _enum(annotation: type[Enum]) -> FieldType:
     def decode(value: Any, strict: bool) -> Any:
         return annotation(value)
 
-    return FieldType(annotation, decode, native=_decodable(annotation))
+    return FieldType(annotation, decode, native=_decodable(annotation), leaf=True)
 
 
 def _has_custom(annotation: Any) -> bool:

@@ -15,7 +15,7 @@ from faust.models.options import ModelOptions
 from faust.models.typing import decode_hook, rebuild
 from faust.utils import json as _json
 
-__all__ = ["dumper", "form", "from_mapping", "is_native", "loader"]
+__all__ = ["dumper", "form", "from_mapping", "is_native", "key_dumper", "loader"]
 
 _encode = msgspec.json.Encoder(enc_hook=_json.default).encode
 
@@ -118,6 +118,23 @@ def dumper(cls: Any, base: Any) -> Callable[[Any], bytes]:
     if not cls._options.include_metadata:
         return _encode
     return _with_metadata(cls)
+
+
+def key_dumper(cls: Any, base: Any) -> Callable[[Any], bytes]:
+    """Return the function from an instance to JSON bytes that are equal for equal instances.
+
+    Fields keep their order; dicts and sets in them are sorted.
+    """
+    complete(cls)
+    if all(d.field_type.leaf for d in cls._options.descriptors.values()):
+        return dumper(cls, base)
+    write = _json.dumps_sorted
+
+    def dump(obj: Any) -> bytes:
+        items = _json.plain(obj).items()
+        return b"{%s}" % b",".join(b"%s:%s" % (write(k), write(v)) for k, v in items)
+
+    return dump
 
 
 def _is_flat(options: ModelOptions) -> bool:

@@ -86,7 +86,10 @@ def encode(value: Any, codec: CodecProto) -> bytes:
 def encode_key(key: Any, codec: CodecProto) -> bytes:
     """Encode a key so that equal keys give equal bytes."""
     if _is_json(codec):
-        return _json.dumps_sorted(key)
+        if not is_model(type(key)):
+            return _json.dumps_sorted(key)
+        dump: Callable[[Any], bytes] = type(key).__model_key_dumper__()
+        return dump(key)
     return encode(key, codec)
 
 
