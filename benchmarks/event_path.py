@@ -6,9 +6,9 @@ parsing, decoding and the agent's code together on the main thread, in an async 
 log for each event, dirty keys, committed values kept apart; a cut every 250 ms that never waits,
 its changelog acknowledged before its offsets are committed with metadata; a yield every 5 ms.
 
-``python -m benchmarks.measure_event_path`` runs it beside Kafka Streams 4.1 (one stream thread, record
-caches on, the same commit interval); ``--profile`` shows what each layer adds.  Measured on two
-cores shared with the broker, batches of 16 KiB (172 records), 4 partitions, thousand records/s,
+``python -m benchmarks.measure_event_path`` runs it beside Kafka Streams 4.1 (one stream thread,
+record caches on, the same commit interval); ``--profile`` shows what each layer adds.  Measured on
+two cores shared with the broker, batches of 16 KiB (172 records), 4 partitions, thousand records/s,
 three interleaved rounds of 8 s after a warm-up of 1,000,000 (load 1.8 to 2.6):
 
     work                    prototype             Kafka Streams      median ratio
