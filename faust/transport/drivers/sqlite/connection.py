@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from faust.exceptions import BrokerUnavailable
+from faust.exceptions import BrokerUnavailable, FaustError
 from faust.transport.base import TransportOptions
 from faust.transport.drivers.sqlite.errors import is_passing, translate
 from faust.transport.drivers.sqlite.location import Location
@@ -29,6 +31,7 @@ class Connection:
         location: Where it is.
         options: The transport's.
         bell: Wakes those who wait, here and in other processes.
+        failure: Why there is no going on, not even reading.
         writer: Does what writes.
     """
 
@@ -36,6 +39,7 @@ class Connection:
         self.location = location
         self.options = options
         self.bell = Bell(location.companion)
+        self.failure: FaustError | None = None
         self._db: sqlite3.Connection | None = None
         self._writer: Writer | None = None
 
@@ -53,6 +57,7 @@ class Connection:
             StopError, ImproperlyConfigured, BrokerUnavailable: see `schema.open_writer`.
         """
         options = self.options
+        self._make_directory()
         db = await asyncio.to_thread(
             open_writer, self.location, timeout=min(options.request_timeout, 10.0)
         )
@@ -73,6 +78,13 @@ class Connection:
             raise
         self.bell.open()
 
+    def _make_directory(self) -> None:
+        # The data directory may not be there yet; any other has to be.
+        base = os.path.abspath(self.options.base_directory)
+        if self.location.path.startswith(base + os.sep):
+            with contextlib.suppress(OSError):  # SQLite will say so
+                os.makedirs(os.path.dirname(self.location.path), exist_ok=True)
+
     async def close(self) -> None:
         """Finish what was handed over, then let go of the file."""
         if self._writer is not None:
@@ -92,6 +104,8 @@ class Connection:
         """
         deadline = time.monotonic() + self.options.request_timeout
         while True:
+            if self.failure is not None:
+                raise self.failure
             if self._db is None:
                 raise BrokerUnavailable(f"{self.location.path} is not open")
             try:

@@ -7,22 +7,22 @@ from collections.abc import Callable
 
 from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured, StopError
 
-__all__ = ["CORRUPT", "FULL", "NEWER", "NOT_OURS", "REPLACED", "code_of", "is_passing", "translate"]
+__all__ = ["NEWER", "NOT_OURS", "FileReplaced", "code_of", "is_passing", "translate"]
 
 NOT_OURS = "{path} is a file of another kind, not a Faust broker: choose another file for sqlite://"
 NEWER = (
     "{path} was written by a newer Faust (format {found}, this one knows {known}): "
     "upgrade Faust, or choose another file"
 )
-CORRUPT = (
+_CORRUPT = (
     "{path} is damaged ({reason}): restore it from a copy, or move it away to start with an "
     "empty broker"
 )
-FULL = (
+_FULL = (
     "no space is left for {path}: free some, then start again "
     "(what was acknowledged is safe, and can still be read)"
 )
-REPLACED = (
+_REPLACED = (
     "{path} was removed or replaced while it was in use: nothing written from now on could be "
     "found again; put the file back, or start all workers anew"
 )
@@ -34,8 +34,8 @@ _OTHER = "{path}: {reason}"
 #: Primary result code -> error and sentence.
 _TABLE: dict[int, tuple[Callable[[str], FaustError], str]] = {
     sqlite3.SQLITE_NOTADB: (StopError, NOT_OURS),
-    sqlite3.SQLITE_CORRUPT: (StopError, CORRUPT),
-    sqlite3.SQLITE_FULL: (StopError, FULL),
+    sqlite3.SQLITE_CORRUPT: (StopError, _CORRUPT),
+    sqlite3.SQLITE_FULL: (StopError, _FULL),
     sqlite3.SQLITE_READONLY: (ImproperlyConfigured, _READ_ONLY),
     sqlite3.SQLITE_PERM: (ImproperlyConfigured, _READ_ONLY),
     sqlite3.SQLITE_CANTOPEN: (ImproperlyConfigured, _NO_FILE),
@@ -43,6 +43,13 @@ _TABLE: dict[int, tuple[Callable[[str], FaustError], str]] = {
     sqlite3.SQLITE_LOCKED: (BrokerUnavailable, _LOCKED),
     sqlite3.SQLITE_IOERR: (BrokerUnavailable, _OTHER),
 }
+
+
+class FileReplaced(StopError):
+    """The broker's file is no longer the one that was opened."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_REPLACED.format(path=path))
 
 
 def code_of(error: sqlite3.Error) -> int:

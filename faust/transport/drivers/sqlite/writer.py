@@ -32,8 +32,8 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from faust._core.clock import Clock
-from faust.exceptions import BrokerUnavailable, FaustError, StopError
-from faust.transport.drivers.sqlite.errors import REPLACED, is_passing, translate
+from faust.exceptions import BrokerUnavailable, FaustError
+from faust.transport.drivers.sqlite.errors import FileReplaced, is_passing, translate
 from faust.transport.drivers.sqlite.location import Location
 from faust.transport.drivers.sqlite.log import Session
 
@@ -274,7 +274,7 @@ class Writer:
         except OSError:
             same = False
         if not same:
-            raise StopError(REPLACED.format(path=self.location.path))
+            raise FileReplaced(self.location.path)
 
     def _open_lock(self) -> int:
         try:
