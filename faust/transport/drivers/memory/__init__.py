@@ -11,7 +11,18 @@ Query parts of the URL: ``auto_create=0`` turns off the creation of topics on fi
 """
 
 from faust.transport.drivers.memory.broker import MemoryBroker, find_broker, forget_broker
-from faust.transport.drivers.memory.driver import MemoryTransport as Transport
+from faust.transport.drivers.memory.driver import MemoryTransport
 from faust.transport.drivers.memory.faults import Faults, Request
 
-__all__ = ["Faults", "MemoryBroker", "Request", "Transport", "find_broker", "forget_broker"]
+__all__ = [
+    "Faults",
+    "MemoryBroker",
+    "MemoryTransport",
+    "Request",
+    "Transport",
+    "find_broker",
+    "forget_broker",
+]
+
+#: Under this name every driver package publishes its transport.
+Transport = MemoryTransport
