@@ -1,0 +1,318 @@
+"""Who gets which task, as members of a group tell each other: the wire form of the assignment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from faust._machines.assignment import MemberState, Plan, assign, withhold
+from faust._machines.copartition import TaskGroup, TaskId, copartition
+from faust._values import TP
+from faust.assignor.consumer_protocol import (
+    ConsumerAssignment,
+    ConsumerSubscription,
+    Malformed,
+    pack_assignment,
+    pack_subscription,
+    unpack_assignment,
+    unpack_subscription,
+)
+from faust.assignor.wire import (
+    VERSION,
+    GroupData,
+    MemberData,
+    PlanData,
+    pack_member,
+    pack_plan,
+    pack_tasks,
+    unpack_member,
+    unpack_plan,
+    unpack_tasks,
+)
+from faust.exceptions import ImproperlyConfigured
+
+__all__ = ["Assignment", "MemberInfo", "PartitionAssignor"]
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """A member as it joined.
+
+    Attributes:
+        state: What the plan is made from.
+        url: Where its web server answers; "" without one.
+        app_version: The app's own version.
+        subscription: Digest of its topics and app version.
+    """
+
+    state: MemberState
+    url: str
+    app_version: str
+    subscription: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A member's part of the plan.
+
+    Attributes:
+        tasks: What it owns in this generation.
+        partitions: The source partitions of these tasks that it reads.
+        subscription: The digest that it was planned for; where it is not the member's own (a static
+            member that came back as another version), the member must join again.
+        another_round: Whether tasks wait until others have revoked them.
+        owners: Task -> URL of the worker that owns it, or will when all moves are made.
+        topics: Source topic -> name of its group.
+    """
+
+    tasks: frozenset[TaskId] = frozenset()
+    partitions: frozenset[TP] = frozenset()
+    subscription: str = ""
+    another_round: bool = False
+    owners: Mapping[TaskId, str] = field(default_factory=dict)
+    topics: Mapping[str, str] = field(default_factory=dict)
+
+    def owner_url(self, topic: str, partition: int) -> str | None:
+        """Return the URL of the worker that owns a source partition; ``None`` if unknown."""
+        group = self.topics.get(topic)
+        return self.owners.get(TaskId(group, partition)) if group is not None else None
+
+
+class PartitionAssignor:
+    """Decides who gets which task, and says so in Kafka's own ConsumerProtocol.
+
+    Subclass it and override `assign` to place tasks by rules of your own; encoding and cooperative
+    hand-over stay as they are.  All workers of an app must use the same class; give yours another
+    `name`.
+
+    Arguments:
+        app: The app; kept for subclasses, not used here.
+        replicas: Standby copies of each table partition that the app asks for.
+    """
+
+    #: Name of the protocol in the group: members that share none are refused by the broker.
+    name: ClassVar[str] = "faust2"
+    #: Version of the user data.
+    version: ClassVar[int] = VERSION
+
+    def __init__(self, app: Any = None, replicas: int = 0) -> None:
+        self.app = app
+        self.replicas = replicas
+        self._assignment = Assignment()
+
+    # -- to override -----------------------------------------------------------
+
+    def assign(
+        self, members: Mapping[str, MemberState], groups: Sequence[TaskGroup]
+    ) -> Mapping[str, Collection[TaskId]]:
+        """Return for each member id the tasks that it is to own.
+
+        Runs on the leader only.  Must not give a task to two members, nor to a member that does not
+        know its topics; tasks may be left out.  What a task's present owner must first revoke is
+        withheld afterwards by the caller.  The default is sticky and balanced.
+
+        Arguments:
+            members: Member id -> topics it knows, tasks it owns, tasks of which it has local state.
+            groups: The groups of topics; ``group.tasks()`` are their tasks.
+        """
+        return assign(members, groups)
+
+    # -- a member --------------------------------------------------------------
+
+    @staticmethod
+    def subscription_digest(topics: Iterable[str], app_version: str = "") -> str:
+        """Return a short digest of what a member subscribes to, and in which version."""
+        text = "\0".join((app_version, *sorted(set(topics))))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def subscription(
+        self,
+        topics: Collection[str],
+        *,
+        url: str = "",
+        app_version: str = "",
+        owned: Collection[TaskId] = (),
+        partitions: Collection[TP] = (),
+        generation: int = -1,
+        stored: Collection[TaskId] = (),
+    ) -> bytes:
+        """Return the metadata to join with.
+
+        Arguments:
+            topics: The source topics this worker reads.
+            url: Where its web server answers (``canonical_url``).
+            app_version: The app's own version.
+            owned: Tasks it has open.
+            partitions: The source partitions of these, for Kafka's own tools.
+            generation: The generation in which they were given to it.
+            stored: Other tasks of which it has local state.
+        """
+        data = MemberData(
+            url=url,
+            app_version=app_version,
+            owned=pack_tasks(owned),
+            generation=generation,
+            stored=pack_tasks(stored),
+            subscription=self.subscription_digest(topics, app_version),
+        )
+        return pack_subscription(
+            ConsumerSubscription(tuple(topics), pack_member(data), tuple(partitions), generation)
+        )
+
+    def assignment(self, data: bytes) -> Assignment:
+        """Return what the leader's plan says to this member; nothing for no bytes at all.
+
+        Raises:
+            ImproperlyConfigured: another program, or an unknown version of this one, leads.
+        """
+        if not data:
+            return Assignment()
+        try:
+            outer = unpack_assignment(data)
+            inner = unpack_plan(outer.user_data)
+        except Malformed as exc:
+            raise ImproperlyConfigured(
+                f"the leader of the group has sent an assignment that cannot be read: {exc}; "
+                "the group id (the app's id) must be used by workers of one app only"
+            ) from exc
+        return Assignment(
+            tasks=unpack_tasks(inner.tasks),
+            partitions=frozenset(outer.partitions),
+            subscription=inner.subscription,
+            another_round=inner.another_round,
+            owners=_owners(inner),
+            topics={topic: name for name, group in inner.groups.items() for topic in group.topics},
+        )
+
+    def on_assignment(self, assignment: Assignment) -> None:
+        """Remember the assignment that is in force, for the questions below."""
+        self._assignment = assignment
+
+    def assigned_actives(self) -> set[TP]:
+        """Return the source partitions that are ours."""
+        return set(self._assignment.partitions)
+
+    def is_active(self, tp: TP) -> bool:
+        """Whether a source partition is ours."""
+        return tp in self._assignment.partitions
+
+    # -- the leader ------------------------------------------------------------
+
+    def member(self, member_id: str, metadata: bytes) -> MemberInfo:
+        """Return what a member has joined with.
+
+        Raises:
+            ImproperlyConfigured: it is no worker of this library, or of an unknown version.
+        """
+        try:
+            outer = unpack_subscription(metadata)
+            inner = unpack_member(outer.user_data)
+        except Malformed as exc:
+            raise ImproperlyConfigured(
+                f"member {member_id!r} of the group has joined with data that cannot be read: "
+                f"{exc}; "
+                "the group id (the app's id) must be used by workers of one app only"
+            ) from exc
+        state = MemberState(
+            topics=frozenset(outer.topics),
+            owned=unpack_tasks(inner.owned),
+            generation=inner.generation,
+            stored=unpack_tasks(inner.stored),
+        )
+        return MemberInfo(state, inner.url, inner.app_version, inner.subscription)
+
+    def subscribed_topics(self, members_metadata: Mapping[str, bytes]) -> frozenset[str]:
+        """Return all topics that any member reads: `plan` needs their partition counts.
+
+        Raises:
+            ImproperlyConfigured: as by `member`.
+        """
+        infos = [self.member(name, data) for name, data in members_metadata.items()]
+        return frozenset().union(*(info.state.topics for info in infos))
+
+    def plan(
+        self, members_metadata: Mapping[str, bytes], topics: Mapping[str, int]
+    ) -> Mapping[str, bytes]:
+        """Return each member's part of the plan.
+
+        Arguments:
+            members_metadata: Member id -> what it joined with.
+            topics: Topic -> number of partitions, of all `subscribed_topics`; a topic that is left
+                out (it is not there yet) is not assigned.
+
+        Raises:
+            ImproperlyConfigured: as by `member`; or an overridden `assign` gave a task twice.
+        """
+        members = {name: self.member(name, data) for name, data in members_metadata.items()}
+        return self.encode_plan(members, *self.decide(members, topics))
+
+    def decide(
+        self, members: Mapping[str, MemberInfo], topics: Mapping[str, int]
+    ) -> tuple[tuple[TaskGroup, ...], Plan]:
+        """Return the groups and the plan, not yet encoded (for logs and counters)."""
+        states = {name: info.state for name, info in members.items()}
+        known = frozenset().union(*(state.topics for state in states.values()))
+        groups = copartition({topic: n for topic, n in topics.items() if topic in known})
+        try:
+            return groups, withhold(states, self.assign(states, groups), groups)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f"{type(self).__qualname__}.assign: {exc}") from exc
+
+    def encode_plan(
+        self, members: Mapping[str, MemberInfo], groups: Sequence[TaskGroup], plan: Plan
+    ) -> dict[str, bytes]:
+        """Return the plan as each member will read it."""
+        urls = sorted({info.url for info in members.values() if info.url})
+        owners = {task: members[name].url for name, tasks in plan.target.items() for task in tasks}
+        places = {url: n for n, url in enumerate(urls)}
+        shared = {
+            group.name: GroupData(
+                list(group.topics),
+                [places.get(owners.get(task, ""), -1) for task in group.tasks()],
+            )
+            for group in groups
+        }
+        topics = {group.name: group.topics for group in groups}
+        return {
+            name: pack_assignment(
+                ConsumerAssignment(
+                    _partitions(plan.now[name], topics, info.state.topics),
+                    pack_plan(
+                        PlanData(
+                            tasks=pack_tasks(plan.now[name]),
+                            subscription=info.subscription,
+                            another_round=plan.another_round,
+                            urls=urls,
+                            groups=shared,
+                        )
+                    ),
+                )
+            )
+            for name, info in members.items()
+        }
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name} v{self.version}>"
+
+
+def _partitions(
+    tasks: Iterable[TaskId], topics: Mapping[str, Sequence[str]], known: Collection[str]
+) -> tuple[TP, ...]:
+    """The source partitions of ``tasks`` that a member reads."""
+    return tuple(
+        TP(topic, task.partition)
+        for task in sorted(tasks)
+        for topic in topics.get(task.group, ())
+        if topic in known
+    )
+
+
+def _owners(plan: PlanData) -> dict[TaskId, str]:
+    return {
+        TaskId(name, partition): plan.urls[place]
+        for name, group in plan.groups.items()
+        for partition, place in enumerate(group.owners)
+        if 0 <= place < len(plan.urls)
+    }
