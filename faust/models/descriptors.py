@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import InvalidOperation
 from typing import Any, Generic, TypeVar, cast
 
-from faust._values.modelproto import is_model
+import msgspec
+
 from faust.exceptions import ValidationError
 from faust.models.tags import Tag
 from faust.models.typing import FieldType
 
-__all__ = ["CONVERSION_ERRORS", "FieldDescriptor", "converts", "holds_mapping"]
+__all__ = ["CONVERSION_ERRORS", "FieldDescriptor", "converts", "holds_mapping", "is_standard"]
 
 T = TypeVar("T")
 
@@ -183,6 +184,12 @@ class FieldDescriptor(Generic[T]):
         except CONVERSION_ERRORS as exc:
             raise self.validation_error(str(exc)) from exc
 
+    def adopt(self, value: Any) -> T | None:
+        """Return `prepare_assigned` of a value, where only mappings and tags are converted."""
+        if value is None or isinstance(value, msgspec.Struct):
+            return cast(T, value)
+        return self.prepare_assigned(value)
+
     def _adopted(self, value: Any) -> Any:
         """Return a value with models in the place of mappings, and tags around tagged values."""
         assert self.field_type is not None
@@ -213,18 +220,20 @@ class FieldDescriptor(Generic[T]):
 
 def converts(descriptor: FieldDescriptor[Any]) -> bool:
     """Tell whether a field converts values: it coerces, or the user's class says how."""
+    return descriptor.coerce or not is_standard(descriptor)
+
+
+def is_standard(descriptor: FieldDescriptor[Any]) -> bool:
+    """Tell whether none of the methods that convert is the user's."""
     kind = type(descriptor)
     methods: tuple[Any, ...] = (kind.prepare_value, kind.to_python, kind._to_python)
-    ours = all(method.__module__.startswith("faust.models.") for method in methods)
-    return descriptor.coerce or not ours
+    return all(method.__module__.startswith("faust.models.") for method in methods)
 
 
 def holds_mapping(value: Any) -> bool:
     """Tell whether a mapping is in the place of a model: in ``value``, or in what it contains."""
-    if is_model(type(value)):
+    if isinstance(value, msgspec.Struct):
         return False
-    if isinstance(value, Mapping):
-        return True
     if isinstance(value, list | tuple | set | frozenset):
         return any(holds_mapping(item) for item in value)
-    return False
+    return isinstance(value, Mapping)

@@ -37,6 +37,7 @@ from faust.models.typing import TypeContext, analyze
 __all__ = ["ConvertingMeta", "ModelMeta", "complete"]
 
 _type_getattribute = type.__getattribute__
+_struct_call: Any = msgspec.StructMeta.__call__
 C = TypeVar("C")
 
 #: Defaults of these types are copied for each instance.
@@ -69,16 +70,15 @@ class ConvertingMeta(ModelMeta):
 
     def __call__(cls: Any, *args: Any, **kwargs: Any) -> Any:
         complete(cls)
-        options: ModelOptions = cls._options
+        options: ModelOptions = _type_getattribute(cls, "_options")
         if options.abstract:
             raise NotImplementedError(f"{cls.__name__} is abstract: make one of its subclasses")
         if args:
             _bind_positionals(cls, options, args, kwargs)
-        for name in kwargs:
-            descriptor = options.descriptors.get(name)
-            if descriptor is not None:
-                kwargs[name] = descriptor.prepare_assigned(kwargs[name])
-        instance = super().__call__(**kwargs)
+        for name, convert in options.converters.items():
+            if name in kwargs:
+                kwargs[name] = convert(kwargs[name])
+        instance = _struct_call(cls, **kwargs)
         if options.validation:
             instance.validate_or_raise()
         return instance
@@ -89,8 +89,7 @@ def _bind_positionals(
 ) -> None:
     if len(args) > len(options.fieldpos):
         raise TypeError(f"{cls.__name__} takes at most {len(options.fieldpos)} arguments")
-    for position, value in enumerate(args):
-        name = options.fieldpos[position]
+    for name, value in zip(options.fieldpos.values(), args, strict=False):
         if name in kwargs:
             raise TypeError(f"{cls.__name__}: argument {name!r} given by name and position")
         kwargs[name] = value
@@ -246,7 +245,7 @@ def complete(cls: Any, *, may_wait: bool = False) -> None:
     Raises:
         ImproperlyConfigured: A type that cannot be handled, or a name that is not defined.
     """
-    names = _type_getattribute(cls, "__dict__").get("_pending")
+    names = _type_getattribute(cls, "_pending")
     if names is None:
         return
     options: ModelOptions = cls._options
@@ -275,6 +274,8 @@ def _read_types(cls: Any, options: ModelOptions, resolved: Mapping[str, Any]) ->
         descriptor.coerce = descriptor.coerce or options.coerce
         descriptor.tag = descriptor.tag or read.tag
         if read.adopts or converts(descriptor):
+            own_way = converts(descriptor)
+            options.converters[field] = descriptor.prepare_assigned if own_way else descriptor.adopt
             cls.__class__ = ConvertingMeta
         descriptor.on_model_attached()
     _fill_tags(options)

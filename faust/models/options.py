@@ -59,6 +59,7 @@ class ModelOptions:
         fieldpos: Field name by position in the constructor.
         fieldset, optionalset: Names of all fields; of those that may be left out.
         defaults: Defaults by field name.
+        converters: What converts a constructor's arguments, by field name, where something does.
         renamed: Whether any field is left out or renamed when it is written.
         native: Whether the C decoder makes instances; ``None`` until somebody has asked.
         tagged_fields, secret_fields, sensitive_fields, personal_fields: Names by tag.
@@ -84,6 +85,7 @@ class ModelOptions:
     fieldset: frozenset[str] = frozenset()
     optionalset: frozenset[str] = frozenset()
     defaults: dict[str, Any] = field(default_factory=dict)
+    converters: dict[str, CoercionHandler] = field(default_factory=dict)
     renamed: bool = False
     native: bool | None = None
     tagged_fields: frozenset[str] = frozenset()

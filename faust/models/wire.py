@@ -9,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from faust._values.modelproto import METADATA_KEY, namespace_of, registry
-from faust.models.descriptors import FieldDescriptor, converts
+from faust.models.descriptors import FieldDescriptor, converts, is_standard
 from faust.models.meta import complete
 from faust.models.options import ModelOptions
 from faust.models.typing import decode_hook, rebuild
@@ -62,7 +62,44 @@ def loader(cls: Any, base: Any) -> Callable[[Any], Any]:
     if is_native(cls, base):
         return msgspec.json.Decoder(cls, dec_hook=decode_hook).decode
     loads, from_data = _json.loads, cls.from_data
-    return lambda data: from_data(loads(data), preferred_type=cls)
+
+    def load(data: Any) -> Any:
+        return from_data(loads(data), preferred_type=cls)
+
+    return _lax_loader(cls, load) if _is_native_but_lax(cls, base) else load
+
+
+def _is_native_but_lax(cls: Any, base: Any) -> bool:
+    """Tell whether the lax C decoder, where it succeeds, makes what coercing would make."""
+    options: ModelOptions = cls._options
+    return (
+        options.coerce
+        and not cls.__model_dispatches__()
+        and _same(cls, base, "from_data")
+        and all(_is_lax(d) for d in options.descriptors.values())
+    )
+
+
+def _is_lax(descriptor: FieldDescriptor[Any]) -> bool:
+    read = descriptor.field_type
+    standard = is_standard(descriptor) and not getattr(descriptor, "trim_whitespace", False)
+    return standard and read is not None and read.native and not read.models
+
+
+def _lax_loader(cls: Any, complete_load: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    decode = msgspec.json.Decoder(cls, strict=False, dec_hook=decode_hook).decode
+    validation = cls._options.validation
+
+    def load(data: Any) -> Any:
+        try:
+            instance = decode(data)
+        except msgspec.ValidationError:
+            return complete_load(data)
+        if validation:
+            instance.validate_or_raise()
+        return instance
+
+    return load
 
 
 def from_mapping(cls: Any, base: Any, data: Any) -> Any:

@@ -12,7 +12,14 @@ from typing import Any
 
 import msgspec
 
-from faust._values.modelproto import CodecProto, is_model, maybe_model, namespace_of, registry
+from faust._values.modelproto import (
+    METADATA_KEY,
+    CodecProto,
+    is_model,
+    maybe_model,
+    namespace_of,
+    registry,
+)
 from faust.exceptions import ImproperlyConfigured
 from faust.serializers.codecs import json, raw
 from faust.utils import json as _json
@@ -61,16 +68,8 @@ def decode_leniently(codec: CodecProto, data: bytes) -> Any:
         payload = codec.loads(data)
     except Exception:
         return data
-    return _rebuild(payload)
-
-
-def _rebuild(payload: Any) -> Any:
-    """Return the model that a payload names, if it is known here; the payload otherwise."""
-    if type(payload) is dict and "__faust" in payload:
-        named = registry.get(namespace_of(payload) or "")
-        if named is not None:
-            return named.from_data(payload)
-    return payload
+    named = registry.get(namespace_of(payload) or "")
+    return payload if named is None else named.from_data(payload)
 
 
 def encode(value: Any, codec: CodecProto) -> bytes:
@@ -151,7 +150,9 @@ def refuse_none(load: Callable[[Any], Any], *, allow: bool) -> Callable[[bytes |
 
 
 def _lenient_loader(codec: CodecProto) -> Callable[[bytes | None], Any]:
-    loads = _json.loads if _is_json(codec) else codec.loads
+    if not _is_json(codec):
+        return lambda data: None if data is None else decode_leniently(codec, data)
+    loads = _json.loads
 
     def load(data: bytes | None) -> Any:
         if data is None:
@@ -160,7 +161,10 @@ def _lenient_loader(codec: CodecProto) -> Callable[[bytes | None], Any]:
             payload = loads(data)
         except Exception:
             return data
-        return _rebuild(payload) if type(payload) is dict else payload
+        if type(payload) is dict and METADATA_KEY in payload:
+            named = registry.get(namespace_of(payload) or "")
+            return payload if named is None else named.__model_loader__()(data)
+        return payload
 
     return load
 
@@ -197,46 +201,59 @@ def _decoder(typ: Any) -> Callable[[Any], Any]:
 
 
 def key_dumper(
-    typ: Any, codec: CodecProto, text_is_raw: bool, slow: Callable[[Any], bytes | None]
+    codec: CodecProto, text_is_raw: bool, slow: Callable[[Any], bytes | None]
 ) -> Callable[[Any], bytes | None]:
     """Return the function for keys; ``slow`` does what is not common."""
-    if text_is_raw:
-        return lambda key: key.encode() if type(key) is str else slow(key)
-    if not _is_json(codec) or is_model(typ):
-        return slow
-    dumps = _json.dumps_sorted
 
-    def dump(key: Any) -> bytes | None:
-        if type(key) is str or type(key) is int:
-            return dumps(key)
-        return slow(key)
+    def choose(kind: type) -> Callable[[Any], bytes | None]:
+        if kind is str and text_is_raw:
+            return str.encode
+        if issubclass(kind, _AS_IS) or not _is_json(codec):
+            return slow
+        if is_model(kind):
+            return slow if kind.__model_serializer__() else kind.__model_key_dumper__()
+        return slow if issubclass(kind, str) and text_is_raw else _json.dumps_sorted
 
-    return dump
+    return _by_type(choose)
 
 
 def value_dumper(
-    typ: Any, codec: CodecProto, slow: Callable[[Any], bytes | None]
+    codec: CodecProto, text_is_raw: bool, slow: Callable[[Any], bytes | None]
 ) -> Callable[[Any], bytes | None]:
     """Return the function for values; ``slow`` does what is not common."""
-    if not _is_json(codec) or typ is bytes:
-        return slow
-    if is_model(typ):
-        encode_model = typ.__model_dumper__()
-        return lambda value: encode_model(value) if type(value) is typ else slow(value)
-    return _json_dumper(slow)
+    encode_plain = msgspec.json.Encoder().encode
+
+    def choose(kind: type) -> Callable[[Any], bytes | None]:
+        if issubclass(kind, _AS_IS) or not _is_json(codec):
+            return slow
+        if issubclass(kind, str) and text_is_raw:
+            return slow
+        if is_model(kind):
+            return slow if kind.__model_serializer__() else kind.__model_dumper__()
+        return encode_plain if kind in _PLAIN else _json.dumps
+
+    return _by_type(choose)
 
 
 #: Types that JSON writes without asking anybody.
 _PLAIN = frozenset({int, float, str, bool})
+#: Types that are written without a codec.
+_AS_IS = (bytes, type(None))
 
 
-def _json_dumper(slow: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | None]:
-    encode_plain = msgspec.json.Encoder().encode
+def _by_type(
+    choose: Callable[[type], Callable[[Any], bytes | None]],
+) -> Callable[[Any], bytes | None]:
+    """Return a function that writes each type as ``choose`` says; asked once for each."""
+    chosen: dict[type, Callable[[Any], bytes | None]] = {}
+    known = chosen.get
 
     def dump(value: Any) -> bytes | None:
-        if type(value) in _PLAIN:
-            return encode_plain(value)
-        return slow(value)
+        kind = type(value)
+        write = known(kind)
+        if write is None:
+            write = chosen[kind] = choose(kind)
+        return write(value)
 
     return dump
 

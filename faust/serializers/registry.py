@@ -193,19 +193,21 @@ class Registry:
         """Return a function from a key to its bytes; equal keys give equal bytes everywhere."""
         if self._overrides("dumps_key"):
             return lambda key: self.dumps_key(typ, key, serializer=serializer)
-        text_is_raw = serializer is None and typ in (None, str, bytes)
-        codec = self._codec_for_key(typ if is_model(typ) else None, serializer)
+        # The codec for what is no model: a model that has its own goes the complete way.
         return compiled.key_dumper(
-            typ, codec, text_is_raw, lambda key: self.dumps_key(typ, key, serializer=serializer)
+            self._codec_for_key(None, serializer),
+            serializer is None and typ in (None, str, bytes),
+            lambda key: self.dumps_key(typ, key, serializer=serializer),
         )
 
     def value_dumper(self, typ: ModelArg, serializer: CodecArg = None) -> Dumper:
         """Return a function from a value to its bytes; ``None`` (a tombstone) stays ``None``."""
         if self._overrides("dumps_value"):
             return lambda value: self.dumps_value(typ, value, serializer=serializer)
-        codec = self._codec_for_value(typ if is_model(typ) else None, serializer)
         return compiled.value_dumper(
-            typ, codec, lambda value: self.dumps_value(typ, value, serializer=serializer)
+            self._codec_for_value(None, serializer),
+            serializer is None and typ is bytes,
+            lambda value: self.dumps_value(typ, value, serializer=serializer),
         )
 
     # -- who decides --------------------------------------------------------------
