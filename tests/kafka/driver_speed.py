@@ -1,7 +1,8 @@
-"""How fast the Kafka driver produces and fetches: ``python -m tests.kafka.driver_speed [bootstrap]``.
+"""How fast the Kafka driver is: ``python -m tests.kafka.driver_speed [bootstrap]``.
 
-Records of 100 bytes in batches of 64 KiB, uncompressed, through `Producer.produce` and `Reader.fetch`, in
-one event loop.  Without an address it starts a node of its own.  Building the batches is not counted.
+Records of 100 bytes in batches of 64 KiB, uncompressed, through `Producer.produce` and
+`Reader.fetch`, in one event loop.  Without an address it starts a node of its own.  Building the
+batches is not counted.
 """
 
 from __future__ import annotations

@@ -407,7 +407,7 @@ def test_topics_are_created_described_and_configured(kafka: KafkaNode) -> None:
             assert (await transport.topics())[topic] == info
             with pytest.raises(TopicExists):
                 await transport.create_topic(spec)
-            with pytest.raises(InvalidTopic, match="no.such"):
+            with pytest.raises(InvalidTopic, match=r"no\.such"):
                 await transport.create_topic(TopicSpec(unique(), 1, config={"no.such": "1"}))
             await transport.alter_topic_config(topic, {"retention.ms": "12345"})
             config = await transport.topic_config(topic)
