@@ -14,6 +14,7 @@ TYPED := $(wildcard faust tools benchmarks examples tests/typing)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help venv demo test check bench soak mutants clean
 
 help: ## show this
