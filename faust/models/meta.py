@@ -114,6 +114,11 @@ def _make_class(
     namespace: dict[str, Any],
     kwargs: dict[str, Any],
 ) -> Any:
+    if "__init__" in namespace:
+        raise ImproperlyConfigured(
+            f"class {name} defines __init__, which models do not call: define __post_init__(self), "
+            f"which runs after the fields are set"
+        )
     base_options = next((b._options for b in bases if isinstance(b, ModelMeta)), None)
     inner = namespace.get("Options")
     given = {k: v for k, v in vars(inner).items() if k[0] != "_"} if inner is not None else {}

@@ -2,7 +2,9 @@
 
 from typing import Any, assert_type
 
-from faust.models import Model, Record
+from faust.models import Model, Record, StringField
+from faust.models.fields import IntegerField
+from faust.models.tags import Secret
 from faust.serializers import Registry, Schema
 from faust.serializers.codecs import Codec, get_codec, json
 
@@ -17,6 +19,15 @@ class Basket(Record, coerce=True, namespace="proj.Basket"):
     orders: list[Order]
     note: str | None = None
 
+
+class Checked(Record, validation=True):
+    age: int = IntegerField(min_value=0)  # type: ignore[assignment]
+    name: str = StringField(max_length=10, default="")  # type: ignore[assignment]
+    secret: Secret[str] | None = None
+
+
+assert_type(Checked(age=3).age, int)
+assert_type(Checked(age=3, name="x").secret, Secret[str] | None)
 
 order = Order(account="a", amount=1.5)
 assert_type(order, Order)

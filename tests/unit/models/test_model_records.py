@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -730,3 +731,42 @@ def test_lazy_creation_reads_annotations_when_asked_to():
 def test_record_is_a_model_and_both_are_exported():
     assert issubclass(Record, Model)
     assert faust.models.base.registry is registry
+
+
+def test_a_constructor_of_its_own_is_refused_with_what_to_do_instead():
+    with pytest.raises(ImproperlyConfigured, match=r"class Old defines __init__.*__post_init__"):
+
+        class Old(Record):
+            a: int
+
+            def __init__(self, a):
+                self.a = a
+
+
+def test_mixins_without_fields_work():
+    class Greets:
+        def greet(self):
+            return f"hello {self.name}"
+
+    class Person(Greets, Record):
+        name: str
+
+    assert Person("x").greet() == "hello x"
+    assert Person.loads(Person("y").dumps()).greet() == "hello y"
+
+
+def test_replacing_a_method_of_record_changes_what_is_written(monkeypatch):
+    def represent(self):
+        return {"replaced": self.asdict(), "ns": self._options.namespace}
+
+    monkeypatch.setattr(Record, "to_representation", represent, raising=False)
+
+    class Patched(Record, namespace="proj.Patched"):
+        a: int
+
+    assert Patched(1).dumps() == b'{"replaced":{"a":1},"ns":"proj.Patched"}'
+
+
+def test_records_can_be_referred_to_weakly():
+    line = Line("a")
+    assert weakref.ref(line)() is line
