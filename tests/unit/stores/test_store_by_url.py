@@ -54,6 +54,7 @@ def test_a_class_path_that_leads_nowhere_names_the_missing_part(tmp_path: Path) 
         ({"block_cache_size": "1G"}, "'block_cache_size' must be an integer, at least 1, not '1G'"),
         ({"block_cache_size": True}, "must be an integer"),
         ({"write_buffer_size": 0}, "at least 1, not 0"),
+        ({"ttl": 60}, "'ttl' is not supported: the changelog would bring back"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(
@@ -62,6 +63,15 @@ def test_a_wrong_option_is_one_sentence(
     with pytest.raises(ImproperlyConfigured) as caught:
         store_by_url("rocksdb://", tmp_path, options)
     assert sentence in str(caught.value)
+
+
+def test_an_option_that_lost_its_effect_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"use_rocksdict": True, "driver": "rocksdict", "ttl": None, "max_open_files": -1}
+    store = RocksDBStore(tmp_path, options)
+    assert store.options.max_open_files == -1
+    assert caplog.messages == ["rocksdb:// options without effect any more: driver, use_rocksdict"]
 
 
 def test_the_library_is_not_imported_before_a_partition_is_opened(tmp_path: Path) -> None:
