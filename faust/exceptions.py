@@ -40,6 +40,7 @@ __all__ = [
     "KeyDecodeError",
     "MemberIdRequired",
     "MessageTooLarge",
+    "MetadataTooLarge",
     "NotReady",
     "OffsetOutOfRange",
     "PartitionRevoked",
@@ -142,6 +143,22 @@ class AlreadyConfiguredWarning(FaustWarning):
 
 class PartitionsMismatch(FaustError):
     """Topics or tables that must have the same number of partitions do not."""
+
+
+class MetadataTooLarge(FaustError):
+    """What must be committed with a task's positions does not fit.
+
+    Attributes:
+        size: Bytes needed.
+        limit: Bytes there are.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(
+            f"the metadata of a commit needs {size} bytes, and brokers take {limit}: let the app "
+            f"have fewer agents on one topic, fewer tables, or shorter names"
+        )
 
 
 class ConsistencyError(FaustError):

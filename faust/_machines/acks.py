@@ -1,8 +1,8 @@
 """Which offsets are finished, where events finish in any order: the next offset to commit.
 
-Offsets are handed out in order, with gaps where the log has gaps (compaction, transaction markers), and
-finished in any order.  What may be committed is the lowest offset that is still outstanding; where
-nothing is, everything up to the end of what was handed out, or was skipped, is finished.
+Offsets are handed out in order, with gaps where the log has gaps (compaction, transaction markers),
+and finished in any order.  What may be committed is the lowest offset that is still outstanding;
+where nothing is, all that was handed out or skipped is finished.
 
 Only the outstanding offsets are kept, linked in the order in which they were handed out: each step
 costs the same whether ten or a million are outstanding, and one event that takes an hour does not

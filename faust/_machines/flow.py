@@ -9,8 +9,8 @@ Two rules, each with hysteresis:
   the partition's own), or it has come down to that of its share.
 
 Whoever is below its share is never paused for the budget, so a slow agent that has filled it does
-not slow down the others; and as the shares add up to the budget, all together never hold more than twice
-the budget and one batch for each partition.
+not slow down the others; and as the shares add up to the budget, all together never hold more than
+twice the budget and one batch for each partition.
 
 *Nothing can be stuck*: a partition in which nothing waits is never paused.  So whoever has used up
 what it had gets more, whatever the others do.

@@ -1,4 +1,4 @@
-"""Trying again: how often an event, how long between attempts, and what comes when all have failed."""
+"""Trying again: how often an event, how far apart, and what comes when all attempts have failed."""
 
 from __future__ import annotations
 
@@ -59,10 +59,11 @@ class Attempts:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
-        self.reset()
+        self.failures = 0
+        self._delay = policy.first_delay
 
     def failed(self) -> float | None:
-        """An attempt has failed: return the seconds to wait before the next, ``None`` for no more."""
+        """An attempt has failed: return the seconds until the next, ``None`` if there is none."""
         self.failures += 1
         if self.failures > self.policy.retries:
             return None
