@@ -17,13 +17,15 @@ import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from functools import reduce
-from importlib.metadata import EntryPoint, entry_points
 from io import BytesIO
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from faust._values.modelproto import CodecArg, CodecProto
 from faust.exceptions import ImproperlyConfigured, SecurityWarning
 from faust.utils import json as _json
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "Codec",
@@ -277,6 +279,8 @@ def _by_name(name: str) -> CodecProto:
 
 
 def _announced() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
+
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
 
 
