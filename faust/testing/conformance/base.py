@@ -145,7 +145,7 @@ class World:
         found: list[Read] = []
         try:
             while True:
-                fetched = await reader.fetch(WAIT)
+                fetched = await reader.fetch(0.5)
                 for error in fetched.errors.values():
                     raise error
                 found.extend(records_of(fetched, position))
@@ -195,9 +195,9 @@ async def _live(test: Coroutine[Any, Any, None], world: World) -> None:
 # -- short words ---------------------------------------------------------------------------
 
 
-def batch(*items: Item, compression: str | None = None) -> Builder:
+def batch(*items: Item, compression: str | None = None, transactional: bool = False) -> Builder:
     """Return a builder that holds these records."""
-    builder = new_builder(1 << 20, compression)
+    builder = new_builder(1 << 20, compression, transactional=transactional)
     for number, item in enumerate(items):
         builder.append(number, item.timestamp_ms, item.key, item.value, item.headers)
     return builder

@@ -14,7 +14,8 @@ from faust.exceptions import (
     UnknownMember,
 )
 from faust.testing.conformance.base import Suite, World, join_all, scenario
-from faust.transport.base import Membership
+from faust.testing.conformance.scenarios import answers
+from faust.transport.base import Membership, Round
 
 __all__ = ["GroupConformance"]
 
@@ -169,6 +170,28 @@ class GroupConformance(Suite):
         }
 
     @scenario
+    async def test_a_story_of_rounds_goes_as_in_kafka(self, world: World) -> None:
+        transport, group_id = await world.transport(), world.name("group")
+        a, b, c = (world.member(transport, group_id) for _ in range(3))
+        story = [
+            await _round("a", a),
+            await _round("ab", b, a),
+            await _round("abc", c, b, a),
+        ]
+        await a.leave()
+        story += [await _round("bc", b, c), await _round("bc", b, c)]
+        await b.leave()
+        await c.leave()
+        story.append(await _round("a", a))
+        recorded = answers("rounds")
+        first = story[0].generation - recorded[0]["generation"]
+        assert [found.generation - first for found in story] == [
+            told["generation"] for told in recorded
+        ]
+        assert [[len(found.members)] for found in story] == [told["members"] for told in recorded]
+        assert story[3].leader == story[4].leader
+
+    @scenario
     async def test_groups_are_listed_while_they_have_members(self, world: World) -> None:
         transport, group_id = await world.transport(), world.name("group")
         assert group_id not in await transport.groups()
@@ -245,6 +268,19 @@ class GroupConformance(Suite):
         with pytest.raises(UnknownMember):
             await first.heartbeat()
         assert (await first.join(PLAIN)).is_leader
+
+
+async def _round(names: str, *members: Membership) -> Round:
+    """Let members join one after another, and sync; return the leader's round."""
+    joining = []
+    for member in members:
+        joining.append(asyncio.create_task(member.join(PLAIN)))
+        await asyncio.sleep(0.3)
+    joined = await asyncio.gather(*joining)
+    assert len({(found.generation, found.leader) for found in joined}) == 1, names
+    together = zip(members, joined, strict=True)
+    await asyncio.gather(*(m.sync(f.generation, {} if f.is_leader else None) for m, f in together))
+    return next(found for found in joined if found.is_leader)
 
 
 async def _until_rebalance(member: Membership) -> None:

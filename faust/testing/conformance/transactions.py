@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from faust._values import TP
-from faust.exceptions import IllegalGeneration, ProducerFenced, TransactionAborted
+from faust.exceptions import IllegalGeneration, ProducerFenced, TransactionAborted, UnknownMember
 from faust.testing.conformance.base import (
     Suite,
     World,
@@ -51,7 +51,7 @@ class TransactionConformance(Suite):
             return
         producer = self._producer(world, transport)
         transaction = await producer.begin()
-        await transaction.produce(tp, batch(*items))
+        await transaction.produce(tp, batch(*items, transactional=True))
         if kind == "commit":
             await transaction.commit()
         elif kind == "abort":
@@ -71,7 +71,9 @@ class TransactionConformance(Suite):
         for outcome in ("commit", "abort", "commit"):
             transaction = await producer.begin()
             for tp in tps:
-                await transaction.produce(tp, batch(Item(b"k", outcome.encode(), _now_ms(world))))
+                await transaction.produce(
+                    tp, batch(Item(b"k", outcome.encode(), _now_ms(world)), transactional=True)
+                )
             seen = [len(await world.read(transport, tp)) for tp in tps]
             await (transaction.commit() if outcome == "commit" else transaction.abort())
             assert len({*seen}) == 1
@@ -84,7 +86,7 @@ class TransactionConformance(Suite):
         transport = await world.transport()
         tp = await world.partition(transport)
         transaction = await self._producer(world, transport).begin()
-        await transaction.produce(tp, batch(Item(b"k", b"v", _now_ms(world))))
+        await transaction.produce(tp, batch(Item(b"k", b"v", _now_ms(world)), transactional=True))
         reader = world.reader(transport)
         reader.assign({tp: 0})
         assert (await reader.fetch(0.2)).batches == []
@@ -98,7 +100,7 @@ class TransactionConformance(Suite):
         transport = await world.transport()
         tp = await world.partition(transport)
         transaction = await self._producer(world, transport).begin()
-        await transaction.produce(tp, batch(Item(b"k", b"v", _now_ms(world))))
+        await transaction.produce(tp, batch(Item(b"k", b"v", _now_ms(world)), transactional=True))
         await transaction.abort()
         reader = world.reader(transport)
         reader.assign({tp: 0})
@@ -116,9 +118,9 @@ class TransactionConformance(Suite):
         transport, name = await world.transport(), world.name("txn")
         tp = await world.partition(transport)
         old = await self._producer(world, transport, name).begin()
-        await old.produce(tp, batch(Item(b"k", b"old", _now_ms(world))))
+        await old.produce(tp, batch(Item(b"k", b"old", _now_ms(world)), transactional=True))
         new = await self._producer(world, transport, name).begin()
-        await new.produce(tp, batch(Item(b"k", b"new", _now_ms(world))))
+        await new.produce(tp, batch(Item(b"k", b"new", _now_ms(world)), transactional=True))
         with pytest.raises(ProducerFenced):
             await old.commit()
         await new.commit()
@@ -168,9 +170,8 @@ class TransactionConformance(Suite):
         await join_all([heir])
         await join_all([heir])
         transaction = await self._producer(world, transport).begin()
-        with pytest.raises((IllegalGeneration, Exception)) as caught:
+        with pytest.raises((IllegalGeneration, UnknownMember)):
             await transaction.commit_offsets(zombie, {tp: Commit(5)})
-        assert caught.type.__name__ in ("IllegalGeneration", "UnknownMember")
         await transaction.abort()
         assert await transport.committed(group_id, stable=True) == {}
 
@@ -184,7 +185,9 @@ class TransactionConformance(Suite):
             transport, transactional_id=world.name("txn"), transaction_timeout=1.0
         )
         transaction = await producer.begin()
-        await transaction.produce(tp, batch(Item(b"k", b"late", _now_ms(world))))
+        await transaction.produce(
+            tp, batch(Item(b"k", b"late", _now_ms(world)), transactional=True)
+        )
         await world.append(transport, tp, Item(b"k", b"plain", _now_ms(world)))
         reader = world.reader(transport)
         reader.assign({tp: 0})

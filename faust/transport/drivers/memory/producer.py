@@ -22,7 +22,7 @@ from faust.exceptions import (
 from faust.transport.base import Commit, Membership, Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.memory.client import Client
 from faust.transport.drivers.memory.membership import MemoryMembership
-from faust.transport.records import Builder
+from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
 __all__ = ["MemoryProducer", "MemoryTransaction"]
 
@@ -93,6 +93,11 @@ class MemoryProducer(Producer):
             sequence = self._sequences.get(tp, 0)
             builder.set_producer_state(self._producer_id, self._epoch, sequence)
             data = builder.build()
+            if bool(data[22] & TRANSACTIONAL_BIT) != (self._options.transactional_id is not None):
+                raise ImproperlyConfigured(
+                    f"{tp}: a builder for a transactional producer, and no other, is made with "
+                    "new_builder(transactional=True)"
+                )
             self._sequences[tp] = (sequence + int.from_bytes(data[57:61], "big")) % SEQUENCES
             return data
         return builder.build()
