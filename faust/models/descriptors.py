@@ -17,6 +17,8 @@ __all__ = ["CONVERSION_ERRORS", "FieldDescriptor", "converts", "holds_mapping", 
 
 T = TypeVar("T")
 
+_SEQUENCES = (list, tuple, set, frozenset)
+
 #: What conversions raise on values that they cannot convert (msgspec's error is a ValueError).
 CONVERSION_ERRORS = (ValueError, TypeError, KeyError, InvalidOperation, OverflowError)
 
@@ -234,6 +236,6 @@ def holds_mapping(value: Any) -> bool:
     """Tell whether a mapping is in the place of a model: in ``value``, or in what it contains."""
     if isinstance(value, msgspec.Struct):
         return False
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(holds_mapping(item) for item in value)
+    if isinstance(value, _SEQUENCES):
+        return any(map(holds_mapping, value))
     return isinstance(value, Mapping)

@@ -95,7 +95,7 @@ def encode_key(key: Any, codec: CodecProto) -> bytes:
 def hashable(key: Any) -> Any:
     """Return a decoded key with its lists as tuples, so that it can be a key of a table."""
     if type(key) is list:
-        return tuple([hashable(item) for item in key])
+        return tuple([hashable(item) if type(item) is list else item for item in key])
     return key
 
 
@@ -121,7 +121,14 @@ def key_loader(typ: Any, codec: CodecProto, *, as_is: bool) -> Callable[[bytes |
     load = _loader(typ, codec)
     if typ is str or is_model(typ):
         return lambda data: None if data is None else load(data)
-    return lambda data: None if data is None else hashable(load(data))
+
+    def load_key(data: bytes | None) -> Any:
+        if data is None:
+            return None
+        key = load(data)
+        return hashable(key) if type(key) is list else key
+
+    return load_key
 
 
 def value_loader(
