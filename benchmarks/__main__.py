@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import statistics
 import sys
 
@@ -24,6 +25,7 @@ _FASTEST = 1_600_000
 
 def main() -> int:
     """Measure what the command line asks for; return the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C: everything is ended.
     arguments = _parse()
     contenders = _chosen(arguments)
     try:
@@ -32,6 +34,8 @@ def main() -> int:
     except (KafkaUnavailable, KafkaStartError) as exc:
         print(exc, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 1 if failures else 0
 
 

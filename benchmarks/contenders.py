@@ -54,7 +54,7 @@ def _faust_command(run: Run) -> list[str]:
     module = f"benchmarks.apps.{run.work.removesuffix('-rocksdb')}"
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "faust", "-A", module, "--datadir", str(run.directory)]
-    return [*command, "worker", "-l", "warning", "--web-port", str(port), "--web-bind", "127.0.0.1"]
+    return [*command, "worker", "-l", "warn", "--web-port", str(port), "--web-bind", "127.0.0.1"]
 
 
 def _faust_environment(run: Run) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.contenders import Contender, Run
 from benchmarks.load import Batch, build_batches, create_topic, fill
 from benchmarks.meter import GroupOffsets, Meter, watch
+from tools.kafka.watchdog import watch_over
 
 PARTITIONS = 4
 COMMIT_MS = 250
@@ -119,6 +120,7 @@ class Process:
                 env=environment,
                 start_new_session=True,
             )
+        self._watchdog = watch_over(self._process.pid, run.directory)
 
     def alive(self) -> bool:
         """Tell whether it has not ended."""
@@ -126,6 +128,8 @@ class Process:
 
     def stop(self) -> None:
         """End it: asked first (SIGTERM), forced after 15 s."""
+        self._watchdog.kill()
+        self._watchdog.wait()
         if not self.alive():
             return
         os.killpg(self._process.pid, signal.SIGTERM)

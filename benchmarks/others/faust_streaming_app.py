@@ -45,5 +45,5 @@ else:
             pass
 
 
-sys.argv = [sys.argv[0], "worker", "-l", "warning"]
+sys.argv = [sys.argv[0], "worker", "-l", "warn"]
 app.main()

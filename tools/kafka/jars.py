@@ -76,9 +76,7 @@ def _fetch_into(pom: Path, target: Path) -> None:
 def _run_maven(pom: Path, folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise KafkaUnavailable(
-            "Maven (mvn) is not installed, and Kafka's jars are not cached"
-        )
+        raise KafkaUnavailable("Maven (mvn) is not installed, and Kafka's jars are not cached")
     command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
     command += [f"-DoutputDirectory={folder}", "-DincludeScope=runtime"]
     try:

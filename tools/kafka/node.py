@@ -1,8 +1,7 @@
 """One Kafka process in KRaft mode, broker and controller in one, owned by whoever starts it.
 
-A node that outlives a crashed test run would keep ports, memory and a folder.  So each has a
-watchdog: a tiny process that sees its parent change, kills the node and removes its folder.  (The
-kernel's parent-death signal will not do: it fires when the *thread* that started the child ends.)
+A node that outlives a crashed test run would keep ports, memory and a folder, so each has a
+watchdog (`tools.kafka.watchdog`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -25,6 +23,7 @@ from typing import Self
 from tools.kafka.errors import KafkaStartError
 from tools.kafka.jars import java, kafka_libs
 from tools.kafka.probe import free_ports, is_listening, known_brokers
+from tools.kafka.watchdog import watch_over
 
 #: Quick to start and light on the other processes of the machine; a benchmark wants the full JIT.
 TEST_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -37,19 +36,6 @@ _POLL_SECONDS = 0.05
 
 #: Ports are chosen before the node binds them; somebody else may be quicker.
 _ATTEMPTS = 3
-
-_WATCHDOG = """
-import os, shutil, sys, time
-parent, node, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-while os.getppid() == parent:
-    time.sleep(0.2)
-try:
-    os.kill(node, 9)
-except ProcessLookupError:
-    pass
-time.sleep(0.2)
-shutil.rmtree(folder, ignore_errors=True)
-"""
 
 
 def new_cluster_id() -> str:
@@ -300,12 +286,7 @@ class KafkaNode:
         }
 
     def _watch(self, pid: int) -> None:
-        arguments = [str(os.getpid()), str(pid), str(self.folder)]
-        self._watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _WATCHDOG, *arguments],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watchdog = watch_over(pid, self.folder)
 
     def _end(self, how: signal.Signals) -> None:
         if self._watchdog is not None:  # First: it must never see a process id used again.
