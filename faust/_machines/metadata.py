@@ -5,9 +5,9 @@ tells which positions, tables and readers belong together.  What the string is w
 
     F2 <mode> <CRC-32 of the body, 5 characters> <body>
 
-The body is JSON in ASCII (mode ``j``), or, where that is shorter, the same deflated and in base 85
-(mode ``z``).  Names are written once, in ``n``; everything else refers to them by index.  The first
-names are those of the source topics, whose positions are ``p`` in the same order.
+The body is JSON in ASCII (mode ``j``), or, where it is long and that is shorter, the same deflated
+and in base 85 (mode ``z``).  Names are written once, in ``n``; everything else refers to them by
+index.  The first names are those of the source topics, whose positions are ``p`` in the same order.
 
 =====  =============================================================================================
 ``w``  writer
@@ -48,9 +48,16 @@ _MAGIC = "F2"
 _HEAD = len(_MAGIC) + 1 + 5
 #: Bodies are never larger: whatever says so is damaged, or meant to hurt.
 _MAX_BODY = 1 << 20
+#: Bodies up to this length are not deflated: there is room, tools can show them, and writing them
+#: takes a fifth of the time.
+_SHORT = 1_024
 #: More than a partition gets in 30 years at a million records a second.
 _LARGEST_OFFSET = 10**15
+#: More than ten commits a second make in 30 years.
+_LARGEST_SEQUENCE = 10**10
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +158,10 @@ def worst_case_size(
     ids = {source: noise.topic_id() for source in sources}
     entry = TaskEntry(
         writer=noise.topic_id() + noise.topic_id(),
-        sequence=noise.offset(),
+        sequence=noise.sequence(),
         positions={topic: noise.offset() for topic in topics},
         readers={r: {topic: noise.offset() for topic in read} for r, read in reads.items()},
-        tables={t: TableMark(noise.offset(), noise.offset(), noise.topic_id()) for t in tables},
+        tables={t: TableMark(noise.sequence(), noise.offset(), noise.topic_id()) for t in tables},
         forwarded={
             f"{ids[source]}:{n}": noise.offset()
             for source, count in sources.items()
@@ -164,8 +171,8 @@ def worst_case_size(
         closed={table: noise.time() for table in tables},
         cluster_id=noise.topic_id(),
     )
-    # Other numbers of the same length may deflate a little less well.
-    return len(_encode(entry)) * 21 // 20 + 32
+    # Other numbers of the same length may deflate a little less well; shorter ones, not at all.
+    return max(len(_encode(entry)) * 21 // 20 + 32, _HEAD + _SHORT)
 
 
 class _Noise:
@@ -182,6 +189,9 @@ class _Noise:
     def offset(self) -> int:
         return _LARGEST_OFFSET - self._bits() % (_LARGEST_OFFSET * 9 // 10)
 
+    def sequence(self) -> int:
+        return _LARGEST_SEQUENCE - self._bits() % (_LARGEST_SEQUENCE * 9 // 10)
+
     def time(self) -> float:
         return 1e9 + self._bits() / 2**53
 
@@ -191,11 +201,15 @@ class _Noise:
 
 
 def _encode(entry: TaskEntry) -> str:
-    body = json.dumps(_plain(entry), separators=(",", ":")).encode()
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = b85encode(deflater.compress(body) + deflater.flush())
+    body = _dump(_plain(entry)).encode("ascii")
+    packed = _deflate(body) if len(body) > _SHORT else body
     mode, shorter = ("z", packed) if len(packed) < len(body) else ("j", body)
-    return _MAGIC + mode + _checksum(body) + shorter.decode()
+    return _MAGIC + mode + _checksum(body) + shorter.decode("ascii")
+
+
+def _deflate(body: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return b85encode(deflater.compress(body) + deflater.flush())
 
 
 def _unpack(mode: str, text: str) -> bytes:
