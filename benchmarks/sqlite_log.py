@@ -42,7 +42,7 @@ def transport(path: str, query: str = "") -> SQLiteTransport:
 
 
 def full_batch(number: int) -> Builder:
-    builder = new_builder(1 << 16)
+    builder = new_builder(1 << 17)
     now = int(time.time() * 1000)
     for i in range(PER_BATCH):
         builder.append(i, now, b"%08d" % (number + i), VALUE, [])

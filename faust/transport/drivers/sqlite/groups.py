@@ -17,7 +17,7 @@ from typing import Any
 
 from faust._machines.groups import Group
 from faust._values import TP
-from faust.exceptions import BrokerError, StopError, UnknownTopic
+from faust.exceptions import BrokerError, MessageTooLarge, UnknownTopic
 from faust.transport.base import Commit
 from faust.transport.drivers.sqlite.log import Session
 
@@ -128,7 +128,7 @@ def commit(session: Session, name: str, offsets: Mapping[TP, Commit]) -> dict[TP
         if log is None:
             refused[tp] = UnknownTopic(f"there is no partition {tp}")
         elif len(entry.metadata.encode()) > MOST_METADATA:
-            refused[tp] = StopError(
+            refused[tp] = MessageTooLarge(
                 f"the metadata of the commit of {tp} has {len(entry.metadata.encode())} bytes; "
                 f"{MOST_METADATA} fit"
             )

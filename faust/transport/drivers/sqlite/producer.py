@@ -33,7 +33,7 @@ class _Lane:
     __slots__ = ("error", "waiting")
 
     def __init__(self) -> None:
-        self.error: FaustError | None = None
+        self.error: BaseException | None = None
         self.waiting = 0
 
 
@@ -44,7 +44,7 @@ class _Append(Operation[Placed]):
     from then on: tried again after an unknown outcome, it is recognised.
     """
 
-    __slots__ = ("builder", "data", "deadline", "lane", "producer", "tp")
+    __slots__ = ("broke_lane", "builder", "data", "deadline", "lane", "producer", "tp")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class _Append(Operation[Placed]):
         self.lane = lane
         self.deadline = deadline
         self.data: bytearray | None = None
+        self.broke_lane = False
 
     def append(self, session: Session) -> Placed:
         if self.lane.error is not None:
@@ -71,8 +72,17 @@ class _Append(Operation[Placed]):
                 self.data = self.producer.build(session, self.tp, self.builder)
             return session.append(self.tp, self.data)
         except FaustError as error:
-            self.lane.error = error
+            self.lane.error, self.broke_lane = error, True
             raise
+
+    def undo(self) -> None:
+        if self.broke_lane:
+            self.lane.error, self.broke_lane = None, False
+
+    def fail(self, error: BaseException) -> None:
+        super().fail(error)
+        if self.lane.error is None:
+            self.lane.error = error
 
     def deliver(self) -> None:
         super().deliver()
@@ -121,7 +131,10 @@ class SQLiteProducer(Producer):
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
         self._connection.writer.submit(append)
-        return future if self.options.acks else _unanswered(loop)
+        if self.options.acks:
+            return future
+        future.add_done_callback(_unheard)
+        return _unanswered(loop)
 
     async def flush(self) -> None:
         waiting = [append.future for append in self._waiting]
@@ -133,7 +146,9 @@ class SQLiteProducer(Producer):
 
     def delivered(self, append: _Append) -> None:
         """The future of a batch has its answer."""
-        self._waiting.pop(append, None)
+        if append not in self._waiting:
+            return
+        del self._waiting[append]
         lane = append.lane
         lane.waiting -= 1
         if (lane.error is not None or not lane.waiting) and self._lanes.get(append.tp) is lane:
@@ -162,8 +177,6 @@ class SQLiteProducer(Producer):
 
     def _give_up(self, append: _Append, error: FaustError) -> None:
         append.abandoned = True
-        if append.lane.error is None:
-            append.lane.error = error
         append.fail(error)
         append.deliver()
 
@@ -181,6 +194,12 @@ class SQLiteProducer(Producer):
             self._timer = None
         for append in list(self._waiting):
             self._give_up(append, BrokerUnavailable("this producer was stopped"))
+
+
+def _unheard(future: asyncio.Future[Placed]) -> None:
+    """Take note of a failure that nobody asks for."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _unanswered(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Placed]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from faust._values import TP
-from faust.exceptions import BrokerError, CorruptRecord, OffsetOutOfRange, UnknownTopic
+from faust.exceptions import (
+    BrokerError,
+    CorruptRecord,
+    InvalidTopic,
+    OffsetOutOfRange,
+    UnknownTopic,
+)
 from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.sqlite import topics
+from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.schema import batch_key
 from faust.transport.records import Batch, split_batches
 
@@ -34,6 +43,8 @@ SELECT CAST(group_concat(CAST(data AS TEXT), '') AS BLOB) FROM (
                                  ORDER BY id LIMIT 1))
 """
 
+#: The row of a partition that is not there.
+_NOWHERE = -1
 #: Most batches of one partition in one answer, however small they are.
 _MOST_BATCHES = 4096
 
@@ -103,6 +114,7 @@ class SQLiteReader(Reader):
         deadline = clock.monotonic() + max_wait
         while True:
             # 1. What there is, is the answer.
+            await self._create_missing()
             fetched = await self._connection.read(self._poll)
             left = deadline - clock.monotonic()
             if fetched.batches or fetched.positions or fetched.errors or left <= 0 or self._closed:
@@ -114,6 +126,18 @@ class SQLiteReader(Reader):
                 continue
             # 3. Wait; a change of what is to be read also rings.
             await bell.wait(ticket, left)
+
+    async def _create_missing(self) -> None:
+        # Only what was never there: a topic that is deleted while it is read stays deleted.
+        new = [tp for tp in self._positions if tp not in self._ids and tp not in self._failed]
+        if not new:
+            return
+        found = await self._connection.read(lambda db: topics.partition_ids(db, new))
+        missing = [tp for tp in new if tp not in found]
+        if missing and self._connection.location.auto_create:
+            await self._connection.writer.call(partial(_create, missing))
+            found = await self._connection.read(lambda db: topics.partition_ids(db, new))
+        self._ids.update((tp, found.get(tp, _NOWHERE)) for tp in new if tp in self._positions)
 
     def _poll(self, db: sqlite3.Connection) -> Fetched:
         fetched = Fetched([], {}, {}, {}, {})
@@ -149,10 +173,7 @@ class SQLiteReader(Reader):
     ) -> dict[TP, _Ends]:
         if not tps:
             return {}
-        unknown = [tp for tp in tps if tp not in self._ids]
-        if unknown:
-            self._ids.update(topics.partition_ids(db, unknown))
-        ids = [self._ids[tp] for tp in tps if tp in self._ids]
+        ids = [self._ids.get(tp, _NOWHERE) for tp in tps]
         (text,) = db.execute(_ENDS, (json.dumps(ids),)).fetchone()
         rows = {
             row_id: _Ends(start, end, stable, size // (count or 1))
@@ -160,7 +181,7 @@ class SQLiteReader(Reader):
         }
         found: dict[TP, _Ends] = {}
         for tp in tps:
-            row_id = self._ids.get(tp, -1)
+            row_id = self._ids.get(tp, _NOWHERE)
             if row_id in rows:
                 found[tp] = rows[row_id]
             else:
@@ -175,7 +196,11 @@ class SQLiteReader(Reader):
         most = min(2 + limit // max(ends.average_size, 64), _MOST_BATCHES)
         keys = batch_key(row_id, position), batch_key(row_id, end)
         (data,) = db.execute(_BATCHES, (*keys, most, limit)).fetchone()
-        batches = split_batches(tp, data or b"")
+        try:
+            batches = split_batches(tp, data or b"")
+        except CorruptRecord as error:
+            fetched.errors[tp] = error
+            return 0
         if batches and batches[0].base_offset > position and self._lost(db, tp, fetched):
             return 0
         if self.options.check_crcs:
@@ -206,3 +231,9 @@ class SQLiteReader(Reader):
                 )
                 del batches[number:]
                 return
+
+
+def _create(missing: Collection[TP], session: Session) -> None:
+    for tp in missing:
+        with contextlib.suppress(UnknownTopic, InvalidTopic):
+            session.find_or_create(tp)

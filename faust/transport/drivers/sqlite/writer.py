@@ -92,6 +92,9 @@ class Operation(Generic[R]):
         except FaustError as error:
             self._error = error
 
+    def undo(self) -> None:
+        """The transaction was rolled back: it will be tried again, or fail."""
+
     def fail(self, error: BaseException) -> None:
         """It did not happen."""
         self._error = error
@@ -252,6 +255,8 @@ class Writer:
                 self._db.execute("COMMIT")
             except BaseException:
                 self.session.forget()
+                for operation in group:
+                    operation.undo()
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
