@@ -71,7 +71,14 @@ def load_baseline() -> dict[str, Any]:
 
 
 def save_baseline(results: Results, extra: dict[str, Any]) -> None:
-    """Store the medians, in records a second, with what is needed to read them later."""
+    """Store the medians, in records a second, over those stored before.
+
+    What this run did not measure keeps its older figure.
+    """
+    before = load_baseline()
+    rates: dict[str, dict[str, float]] = before.get("records_per_second", {})
+    for work, by_name in results.medians().items():
+        rates[work] = {**rates.get(work, {}), **by_name}
     document = {
         "machine": {
             "cores": os.cpu_count(),
@@ -79,8 +86,8 @@ def save_baseline(results: Results, extra: dict[str, Any]) -> None:
             "system": platform.system(),
             "load": round(os.getloadavg()[0], 1),
         },
-        **extra,
-        "records_per_second": results.medians(),
+        **{name: {**before.get(name, {}), **figures} for name, figures in extra.items()},
+        "records_per_second": rates,
     }
     BASELINE.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
