@@ -18,7 +18,6 @@ what it had gets more, whatever the others do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,9 +82,9 @@ class Flow:
         self.policy = policy or FlowPolicy()
         self.total = 0
         self._levels: dict[TP, int] = {}
-        #: Paused of their own; those with a byte or more in them.
+        #: Paused of their own.
         self._full: set[TP] = set()
-        #: Paused for the budget; no partition is in both.
+        #: Paused for the budget; no partition is in both, and none in which nothing waits.
         self._over: set[TP] = set()
 
     def added(self, tp: TP, n_bytes: int) -> Changes:
@@ -109,7 +108,8 @@ class Flow:
             return NOTHING
         after = self._levels[tp] = max(0, before - n_bytes)
         self.total -= before - after
-        return self._changes(self._relieve(tp, after))
+        resume = self._relieve(tp, after)
+        return Changes(resume=resume) if resume else NOTHING
 
     def dropped(self, tp: TP) -> Changes:
         """A partition is not read any more: what waited in it is gone.
@@ -117,8 +117,8 @@ class Flow:
         If it was paused it is resumed, so that it does not start paused when it comes back.
         """
         self.total -= self._levels.pop(tp, 0)
-        resume = self._forget(tp)
-        return self._changes(resume + self._relieve_budget())
+        resume = self._forget(tp) + self._relieve_budget()
+        return Changes(resume=resume) if resume else NOTHING
 
     @property
     def paused(self) -> frozenset[TP]:
@@ -142,20 +142,18 @@ class Flow:
         return tuple(sorted(found, key=lambda tp: (-levels[tp], tp)))
 
     def _relieve(self, tp: TP, level: int) -> tuple[TP, ...]:
-        if level == 0:
-            return self._forget(tp) + self._relieve_budget()
-        if level <= self.policy.low_bytes and tp in self._full:
+        if tp in self._full and level <= self.policy.low_bytes:
             self._full.discard(tp)
             self._over.add(tp)  # now it waits for the budget only, if for anything
-        if tp in self._over and level <= self._enough(level):
-            return self._forget(tp) + self._relieve_budget()
-        return self._relieve_budget()
+        resume = self._forget(tp) if tp in self._over and self._may_go_on(level) else ()
+        return resume + self._relieve_budget()
 
-    def _enough(self, level: int) -> int:
-        """The level at which a partition paused for the budget goes on."""
-        if self.total <= self.policy.total_bytes and level <= self.policy.low_bytes:
-            return level
-        return self._low(self._share())
+    def _may_go_on(self, level: int) -> bool:
+        """May a partition that is paused for the budget go on at this level?"""
+        policy = self.policy
+        if level <= policy.low_bytes and self.total <= policy.total_bytes:
+            return True
+        return level == 0 or level <= self._low(self._share())
 
     def _relieve_budget(self) -> tuple[TP, ...]:
         if not self._over or self.total > self._low(self.policy.total_bytes):
@@ -173,10 +171,6 @@ class Flow:
             self._over.discard(tp)
             return (tp,)
         return ()
-
-    def _changes(self, resume: Iterable[TP]) -> Changes:
-        resumed = tuple(resume)
-        return Changes(resume=resumed) if resumed else NOTHING
 
     def __repr__(self) -> str:
         return (

@@ -16,9 +16,9 @@ where compaction may have removed a committed value in favour of the tail's, the
 is: it is applied (*whole*), and counted.  A tombstone is never written on a guess.
 
 *The local store* is a shortcut that must not lie.  It holds what the log said up to its position,
-and is used only if it is of this log, is not ahead of the commit, and is so young that no
-tombstone after its position can have been compacted away; otherwise it is wiped and all is read
-again.  (An *empty* store is at no position; a whole restore leaves one that is ahead of the commit,
+and is used only if it is of this log, is not ahead of the commit, and either is at the commit or so
+young that no tombstone after its position can have been compacted away; otherwise it is wiped and
+all is read again.  (An *empty* store is at no position; a whole restore leaves one that is ahead of the commit,
 until the next commit: a crash in between is found here, and all is read again.)
 
 Restoring ends by *position*: the last offsets may be markers, aborted or compacted away, and a
@@ -150,18 +150,19 @@ def _lie(
     # 2. It has what was never committed.
     if position > boundary:
         return "it is ahead of the commit"
-    # 3. Of what comes after it, something is gone.  A store that stands at the boundary does not
-    #    need what comes after.
-    if position < log_start and position < boundary:
+    # 3. It stands at the boundary, needs nothing of what comes after, and is right at any age.
+    if position == boundary:
+        return ""
+    # 4. Of what comes after it, something is gone, or a tombstone may be gone.
+    if position < log_start:
         return "the log begins above it"
-    # 4. Of what comes after it, a tombstone may be gone.
     if not -CLOCK_SLACK <= age <= max_local_age:
         return "it is too old, or its age is not known"
     return ""
 
 
 def _reason(start: int, boundary: int, end: int, *, local: int | None, lie: str, doubt: str) -> str:
-    found = [f"offsets {start} to {boundary}" + (" onto the local store" if local else "")]
+    found = [f"offsets {start} to {boundary}" + ("" if local is None else " onto the local store")]
     if lie:
         found.append(f"the local store is wiped: {lie}")
     if doubt and start < boundary:

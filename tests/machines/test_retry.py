@@ -1,0 +1,57 @@
+"""How often something is tried again, and how far apart."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faust._machines.retry import Attempts, ErrorPolicy, RetryPolicy, backoff
+
+
+def test_an_event_is_tried_as_often_as_the_policy_says_and_no_more() -> None:
+    attempts = Attempts(RetryPolicy(retries=4, first_delay=1.0, factor=3.0, max_delay=10.0))
+    assert [attempts.failed() for _ in range(6)] == [1.0, 3.0, 9.0, 10.0, None, None]
+    assert repr(attempts) == "<Attempts 6 of 5 failed>"
+
+
+def test_the_next_event_begins_with_all_its_attempts() -> None:
+    attempts = Attempts(RetryPolicy(retries=1))
+    assert [attempts.failed(), attempts.failed()] == [0.1, None]
+    attempts.reset()
+    assert [attempts.failed(), attempts.failed()] == [0.1, None]
+
+
+def test_no_retries_means_none() -> None:
+    assert Attempts(RetryPolicy(retries=0)).failed() is None
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"retries": -1}, "retries"),
+        ({"first_delay": -0.1}, "delays"),
+        ({"max_delay": float("nan")}, "delays"),
+        ({"factor": 0.5}, "factor"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(values: dict[str, float], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        RetryPolicy(**values)  # type: ignore[arg-type]
+
+
+@given(
+    st.integers(-3, 5_000), st.floats(0, 10), st.floats(0, 100), st.floats(0, 1, exclude_max=True)
+)
+def test_a_wait_is_never_above_its_cap_and_never_below_half_of_it_without_jitter(
+    attempt: int, first: float, cap: float, jitter: float
+) -> None:
+    plain = backoff(attempt, first, cap)
+    assert 0 <= plain / 2 <= backoff(attempt, first, cap, jitter) <= plain <= cap
+    assert plain <= backoff(attempt + 1, first, cap)
+
+
+def test_waits_double_up_to_the_cap() -> None:
+    assert [backoff(n, 0.1, 2.0) for n in range(1, 7)] == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+
+
+def test_policies_are_named_as_settings_write_them() -> None:
+    assert [ErrorPolicy("crash"), ErrorPolicy("skip")] == list(ErrorPolicy)
