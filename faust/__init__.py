@@ -1,0 +1,94 @@
+"""Faust: stream processing for Python.
+
+Every public name is here, and imported when it is first used: ``import faust`` loads nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "2.0.0.dev0"
+
+if TYPE_CHECKING:
+    from faust.agents import Agent, ReplyPromise, current_agent
+    from faust.app import App
+    from faust.auth import (
+        GSSAPICredentials,
+        OAuthCredentials,
+        SASLCredentials,
+        SSLCredentials,
+    )
+    from faust.channels import Channel
+    from faust.events import Event
+    from faust.models import FieldDescriptor, Model, ModelOptions, Record
+    from faust.models.tags import Personal, Secret, Sensitive
+    from faust.router import Router
+    from faust.sensors import Monitor, Sensor
+    from faust.serializers import Codec, Schema
+    from faust.settings import Settings
+    from faust.streams import Stream, current_event
+    from faust.tables import Table
+    from faust.tables.globaltable import GlobalTable
+    from faust.tables.sets import Set, SetTable
+    from faust.topics import Topic
+    from faust.windows import HoppingWindow, SlidingWindow, TumblingWindow, Window
+    from faust.worker import Worker
+
+#: Public name -> the module that defines it.
+_HOMES = {
+    "Agent": "faust.agents",
+    "App": "faust.app",
+    "Channel": "faust.channels",
+    "Codec": "faust.serializers",
+    "Event": "faust.events",
+    "FieldDescriptor": "faust.models",
+    "GSSAPICredentials": "faust.auth",
+    "GlobalTable": "faust.tables.globaltable",
+    "HoppingWindow": "faust.windows",
+    "Model": "faust.models",
+    "ModelOptions": "faust.models",
+    "Monitor": "faust.sensors",
+    "OAuthCredentials": "faust.auth",
+    "Personal": "faust.models.tags",
+    "Record": "faust.models",
+    "ReplyPromise": "faust.agents",
+    "Router": "faust.router",
+    "SASLCredentials": "faust.auth",
+    "SSLCredentials": "faust.auth",
+    "Schema": "faust.serializers",
+    "Secret": "faust.models.tags",
+    "Sensitive": "faust.models.tags",
+    "Sensor": "faust.sensors",
+    "Set": "faust.tables.sets",
+    "SetTable": "faust.tables.sets",
+    "Settings": "faust.settings",
+    "SlidingWindow": "faust.windows",
+    "Stream": "faust.streams",
+    "Table": "faust.tables",
+    "Topic": "faust.topics",
+    "TumblingWindow": "faust.windows",
+    "Window": "faust.windows",
+    "Worker": "faust.worker",
+    "current_agent": "faust.agents",
+    "current_event": "faust.streams",
+}
+
+__all__ = [  # noqa: PLE0604 - the names come from the table above
+    "__version__",
+    *_HOMES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'faust' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Buffer"]
@@ -53,6 +54,12 @@ class Buffer(Generic[T]):
         items, self._items = self._items, []
         self.deadline = None
         return items
+
+    def discard(self, unwanted: Callable[[T], bool]) -> None:
+        """Forget the events for which ``unwanted`` is true; the deadline stays, unless none is left."""
+        self._items = [item for item in self._items if not unwanted(item)]
+        if not self._items:
+            self.deadline = None
 
     def __len__(self) -> int:
         return len(self._items)

@@ -503,6 +503,14 @@ class Transport(ABC):
             TopicExists, InvalidTopic, TopicAuthorizationFailed.
         """
 
+    async def auto_create(self, topic: str) -> bool:
+        """Let the broker create a topic as it does on first use, if it does; return whether.
+
+        Returns ``True`` for a topic that is there already.  The topic may take a moment to be known to
+        `topics`.
+        """
+        return topic in await self.topics([topic])
+
     @abstractmethod
     async def create_partitions(self, topic: str, total: int) -> None:
         """Raise the number of partitions to ``total``.

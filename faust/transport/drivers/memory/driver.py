@@ -129,6 +129,19 @@ class MemoryTransport(Transport):
         """Create a topic."""
         await self._call("create_topic", spec.name, lambda: self.broker.create_topic(spec))
 
+    async def auto_create(self, topic: str) -> bool:
+        """Create the topic as its first use would, unless the broker was told not to."""
+
+        def create() -> bool:
+            if topic in self.broker.describe([topic]):
+                return True
+            if not self.broker.auto_create:
+                return False
+            self.broker.create_topic(TopicSpec(topic, self.options.default_partitions))
+            return True
+
+        return await self._call("auto_create", topic, create)
+
     async def create_partitions(self, topic: str, total: int) -> None:
         """Raise the number of partitions to ``total``."""
         await self._call(

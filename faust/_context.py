@@ -1,0 +1,135 @@
+"""The port between the vocabulary and the engine: what a user's objects may ask of their app.
+
+Agents, streams, tables, topics and channels see their app as an `AppContext` and nothing more; the
+host satisfies it without inheriting from it.  If a member is missing here, ask first whether the
+question belongs into the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from faust._core.clock import Clock
+from faust._values import TP, Headers, RecordMetadata
+
+if TYPE_CHECKING:
+    from faust._feeds import Feed
+    from faust.sensors.monitor import Monitor
+    from faust.serializers.registry import Registry
+    from faust.settings import Settings
+
+__all__ = ["AppContext", "Sender", "Sent", "Target"]
+
+
+class Sent(Protocol):
+    """A record on its way (see `faust.types.FutureMessage`)."""
+
+    def done(self) -> bool: ...
+    def result(self, timeout: float | None = None) -> RecordMetadata: ...
+    def add_done_callback(self, fun: Callable[[Any], object]) -> None: ...
+    def __await__(self) -> Any: ...
+
+
+class Target(Protocol):
+    """One topic as the outbox knows it.
+
+    Attributes:
+        partitions: How many there are; 0 as long as nobody has asked the broker.
+    """
+
+    name: str
+    partitions: int
+
+
+class Sender(Protocol):
+    """Sends: the outbox, as topics see it."""
+
+    def target(self, topic: str) -> Target:
+        """Return the target of that name, made on first use."""
+
+    async def prepare(self, target: Target) -> None:
+        """Ask the broker for the target's partitions."""
+
+    def append(
+        self,
+        target: Target,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: float | None,
+        headers: Headers | None,
+    ) -> Sent:
+        """Put a record into the open batch of its partition; the target must be prepared."""
+
+    def append_soon(
+        self,
+        target: Target,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: float | None,
+        headers: Headers | None,
+    ) -> Sent:
+        """As `append`, from any thread, and also where the target is not prepared yet."""
+
+    @property
+    def crowded(self) -> bool:
+        """Is so much under way that senders should wait?"""
+
+    async def room(self) -> None:
+        """Wait until there is less under way."""
+
+
+class AppContext(Protocol):
+    """What the vocabulary may ask of its app."""
+
+    @property
+    def conf(self) -> Settings: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def serializers(self) -> Registry: ...
+
+    @property
+    def monitor(self) -> Monitor: ...
+
+    @property
+    def outbox(self) -> Sender: ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None: ...
+
+    @property
+    def tables(self) -> Mapping[str, Any]:
+        """The tables by name."""
+
+    @property
+    def agents(self) -> Mapping[str, Any]:
+        """The agents by name."""
+
+    def topic(self, *topics: str, **options: Any) -> Any:
+        """Make a topic description of this app's class."""
+
+    def stream(self, channel: Any, **options: Any) -> Any:
+        """Make a stream of this app's class."""
+
+    def subscribe(self, topic: Any, reader: str) -> Feed:
+        """Read a topic on behalf of a reader; what comes arrives in the feed."""
+
+    async def ensure_sending(self) -> None:
+        """See to it that sending works: start what is needed in client mode."""
+
+    async def create_topic(self, topic: Any) -> None:
+        """Create an internal topic if it is not there and may be created."""
+
+    def produce_hook(
+        self,
+    ) -> Callable[[Any, Any, int | None, float | None, Headers], None] | None:
+        """Return what to call before a record is sent (`on_produce_message`), or ``None``."""
+
+    def committed_position(self, tp: TP) -> int | None:
+        """Return the last offset committed for a partition, if this worker has it."""

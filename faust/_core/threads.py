@@ -1,0 +1,155 @@
+"""The hand-over between the user's event loop and the one that owns the broker's sockets.
+
+An agent may block its loop for minutes; heartbeats, fetches and deliveries go on, because they live
+on a loop in a thread of their own (`ThreadBridge`).  For deterministic simulation both sides share
+one loop (`LoopBridge`).  Nothing above asks which of the two it is.
+
+Only whole batches, commits and control calls cross: a crossing costs a wake-up of the other loop
+(tens of microseconds) and must never be paid for a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+__all__ = ["Bridge", "LoopBridge", "ThreadBridge"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Bridge(ABC):
+    """Calls between the main loop and the I/O loop."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Bind to the running loop as the main one; start the other."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End the I/O loop; what still runs there is cancelled."""
+
+    @abstractmethod
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        """From the I/O loop: run ``fun(*args)`` on the main loop, soon and in order."""
+
+    @abstractmethod
+    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        """From the main loop: run ``fun(*args)`` on the I/O loop, soon and in order."""
+
+    @abstractmethod
+    async def call_io(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
+    ) -> T:
+        """From the main loop: run a coroutine on the I/O loop and wait for its result."""
+
+    @abstractmethod
+    async def call_main(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
+    ) -> T:
+        """From the I/O loop: run a coroutine on the main loop and wait for its result."""
+
+    @abstractmethod
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+        """Run blocking work where it stops neither loop."""
+
+
+class LoopBridge(Bridge):
+    """Both sides on one loop: what a simulation uses."""
+
+    _loop: asyncio.AbstractEventLoop
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    async def stop(self) -> None:
+        return
+
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        self._loop.call_soon(fun, *args)
+
+    post_io = post_main
+
+    async def call_io(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
+    ) -> T:
+        return await fun(*args)
+
+    call_main = call_io
+
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+        return fun(*args)
+
+
+class ThreadBridge(Bridge):
+    """The I/O loop runs in a daemon thread named ``faust-io``."""
+
+    _main: asyncio.AbstractEventLoop
+    _io: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        self._main = asyncio.get_running_loop()
+        self._io = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="faust-io", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._io)
+        try:
+            self._io.run_forever()
+        finally:
+            pending = asyncio.all_tasks(self._io)
+            for task in pending:
+                task.cancel()
+            if pending:
+                self._io.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self._io.run_until_complete(self._io.shutdown_asyncgens())
+            self._io.close()
+
+    async def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._io.call_soon_threadsafe(self._io.stop)
+            await self._main.run_in_executor(None, thread.join)
+
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        _post(self._main, fun, *args)
+
+    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        _post(self._io, fun, *args)
+
+    async def call_io(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
+    ) -> T:
+        return await asyncio.wrap_future(_submit(self._io, fun, *args))
+
+    async def call_main(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
+    ) -> T:
+        return await asyncio.wrap_future(_submit(self._main, fun, *args))
+
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(None, fun, *args)
+
+
+def _post(
+    loop: asyncio.AbstractEventLoop, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]
+) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(fun, *args)
+
+
+def _submit(
+    loop: asyncio.AbstractEventLoop,
+    fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
+    *args: Unpack[Ts],
+) -> Future[T]:
+    return asyncio.run_coroutine_threadsafe(fun(*args), loop)

@@ -1,0 +1,1 @@
+"""What moves: each file is the one owner of one job."""

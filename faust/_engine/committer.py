@@ -1,0 +1,354 @@
+"""The commit protocol: cut, produce, commit, apply.
+
+Read `Committer.commit` from top to bottom: it is the one place where anything becomes true.  A failure
+at any step leaves the previous commit as the truth; what had been cut is dirty again, unless the
+outcome is unknown, and then it is looked up before anything else happens.
+
+1. *Cut*: every reader at its last boundary between events, and the table entries that finished
+   events have left.  Synchronous: nothing moves between the first and the last task.
+2. *Produce* the last value of each dirty key to the changelogs; wait until these and all outputs of
+   the events are acknowledged.
+3. *Commit* the positions of all source partitions of these tasks in one request; each carries the
+   same string: writer, sequence number, positions, changelog positions.
+4. *Apply* the entries to the local stores, each in one atomic batch with its changelog position.
+
+A commit carries the generation of its cut and is never sent again under another: the broker fences
+what is too old, and after a rejoin the tasks that are still ours are cut again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from faust._engine.tasks import ActiveTask, Cut, TableCut
+from faust._machines import commits
+from faust._machines.commits import TaskEntry
+from faust._machines.retry import backoff
+from faust._values import TP
+from faust.exceptions import (
+    BrokerError,
+    BrokerUnavailable,
+    FencedMember,
+    RejoinError,
+    RetryableError,
+)
+from faust.stores.base import Checkpoint
+
+if TYPE_CHECKING:
+    from faust._core.clock import Clock
+    from faust._core.threads import Bridge
+    from faust._engine.outbox import Outbox
+    from faust.transport.base import Commit, Membership, Producer, Transport
+
+__all__ = ["Committer"]
+
+logger = logging.getLogger(__name__)
+
+#: Keys dirty in all tasks after which a commit does not wait for its interval.
+DIRTY_KEYS = 160_000
+#: Keys dirty in one task after which a commit does not wait for its interval.
+TASK_DIRTY_KEYS = 20_000
+#: How often it is looked whether a commit is due early (seconds).
+LOOK_INTERVAL = 0.05
+
+
+class Committer:
+    """Commits the tasks of one worker.
+
+    Arguments:
+        writer: Unique id of this process; stands in every commit.
+        tasks: Returns the tasks that are active.
+        generation: Returns the generation we are in, -1 if none.
+        on_committed: Called with the seconds that a commit took, and its offsets.
+    """
+
+    def __init__(
+        self,
+        *,
+        bridge: Bridge,
+        clock: Clock,
+        transport: Transport,
+        producer: Producer,
+        membership: Membership,
+        outbox: Outbox,
+        group_id: str,
+        cluster_id: str,
+        writer: str,
+        interval: float,
+        batch_size: int,
+        tasks: Callable[[], Collection[ActiveTask]],
+        generation: Callable[[], int],
+        on_committed: Callable[[float, dict[TP, int]], None],
+    ) -> None:
+        from faust.transport.base import Commit
+        from faust.transport.records import new_builder
+
+        self._new_builder = new_builder
+        self._make_commit = Commit
+        self._bridge = bridge
+        self._clock = clock
+        self._transport = transport
+        self._producer = producer
+        self._membership = membership
+        self._outbox = outbox
+        self._group_id = group_id
+        self._cluster_id = cluster_id
+        self._writer = writer
+        self._interval = interval
+        self._batch_size = batch_size
+        self._tasks = tasks
+        self._generation = generation
+        self._on_committed = on_committed
+        self._sequence = 0
+        self._lock = asyncio.Lock()
+        self._early = asyncio.Event()
+        #: When something was last committed, or there was nothing to commit (monotonic).
+        self.last_progress = clock.monotonic()
+        #: Why the last commit failed, "" if it did not.
+        self.trouble = ""
+
+    # -- when --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit at intervals, and earlier where much is dirty, for ever."""
+        failures = 0
+        while True:
+            await self._wait_until_due(failures)
+            try:
+                done = await self.commit(list(self._tasks()))
+            except RetryableError as exc:
+                done = False
+                self._note(f"the broker does not answer: {exc}")
+            failures = 0 if done else failures + 1
+
+    async def _wait_until_due(self, failures: int) -> None:
+        wait = self._interval if not failures else backoff(failures, 0.1, 2.0)
+        deadline = self._clock.monotonic() + wait
+        while (left := deadline - self._clock.monotonic()) > 0:
+            if not failures and self._much_is_dirty():
+                return
+            await self._clock.sleep(min(left, LOOK_INTERVAL))
+
+    def _much_is_dirty(self) -> bool:
+        total = 0
+        for task in self._tasks():
+            dirty = task.dirty
+            if dirty >= TASK_DIRTY_KEYS:
+                return True
+            total += dirty
+        return total >= DIRTY_KEYS
+
+    # -- how ---------------------------------------------------------------------------
+
+    async def commit(self, tasks: Sequence[ActiveTask]) -> bool:
+        """Commit these tasks; ``False`` if any of them was not committed (nothing is lost by that).
+
+        Raises:
+            RetryableError: the broker does not answer; nothing is committed.
+            ProducerSendError: a message that an event had sent cannot be delivered.
+            FencedMember: another process has our static member id.
+        """
+        async with self._lock:
+            began = time.perf_counter()
+            cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
+            if not cuts:
+                self.last_progress = self._clock.monotonic()
+                self.trouble = ""
+                return True
+            try:
+                await self._produce(cuts)
+                committed = await self._commit(cuts)
+            except BaseException:
+                for cut in cuts:
+                    if cut.task.run.alive:
+                        cut.undo()
+                raise
+            for cut in cuts:
+                if cut in committed:
+                    self._apply(cut, committed[cut])
+                else:
+                    cut.undo()
+            if committed:
+                self.last_progress = self._clock.monotonic()
+                self._on_committed(
+                    time.perf_counter() - began,
+                    {tp: at for cut in committed for tp, at in cut.positions.items()},
+                )
+            return len(committed) == len(cuts)
+
+    # 1 -------------------------------------------------------------------------------
+
+    def _cut(self, task: ActiveTask) -> Cut | None:
+        """Take what finished events have left; ``None`` where nothing has changed."""
+        positions = task.positions()
+        readers = task.readers()
+        moved = any(task.committed.get(tp) != at for tp, at in positions.items())
+        if not moved and task.entry is not None:
+            moved = {k: dict(v) for k, v in task.entry.readers.items() if k in readers} != readers
+        if not (moved or task.dirty or task.restless) or not task.run.alive:
+            return None
+        self._sequence = max(
+            self._sequence, task.entry.sequence if task.entry is not None else 0
+        ) + 1
+        return Cut(
+            task,
+            self._generation(),
+            self._sequence,
+            positions,
+            readers,
+            dict(task.run.forwarded),
+            [
+                TableCut(
+                    name,
+                    task.slices[name],
+                    TP(table.changelog_topic_name, task.run.partition),
+                    task.slices[name].cut(),
+                    position=task.slices[name].position,
+                )
+                for name, table in task.tables.items()
+            ],
+        )
+
+    # 2 -------------------------------------------------------------------------------
+
+    async def _produce(self, cuts: Sequence[Cut]) -> None:
+        tables = [table for cut in cuts for table in cut.tables if table.taken]
+        batches: list[tuple[TP, Any, int]] = []
+        owners: list[TableCut] = []
+        for table in tables:
+            table.entries = table.piece.encode_cut(table.taken)
+            for builder, count in self._build(table.entries):
+                batches.append((table.changelog, builder, count))
+                owners.append(table)
+        barrier = asyncio.ensure_future(self._outbox.barrier())
+        try:
+            if batches:
+                ends = await self._bridge.call_io(self._produce_batches, batches)
+                for table, end in zip(owners, ends, strict=True):
+                    table.position = max(table.position, end)
+            await barrier
+        finally:
+            if not barrier.done():
+                barrier.cancel()
+            await asyncio.gather(barrier, return_exceptions=True)
+
+    def _build(self, entries: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[Any, int]]:
+        stamp = int(self._clock.time() * 1000)
+        built: list[tuple[Any, int]] = []
+        builder, count = self._new_builder(self._batch_size), 0
+        for key, value in entries:
+            if builder.append(count, stamp, key, value, []) is None:
+                built.append((builder, count))
+                builder, count = self._new_builder(self._batch_size), 0
+                builder.append(0, stamp, key, value, [])
+            count += 1
+        built.append((builder, count))
+        return built
+
+    async def _produce_batches(self, batches: Sequence[tuple[TP, Any, int]]) -> list[int]:
+        """On the I/O loop: append changelog batches; return the offset after each."""
+        futures = [self._producer.produce(tp, builder) for tp, builder, _ in batches]
+        placed = await asyncio.gather(*futures)
+        return [at.base_offset + count for at, (_, _, count) in zip(placed, batches, strict=True)]
+
+    # 3 -------------------------------------------------------------------------------
+
+    async def _commit(self, cuts: Sequence[Cut]) -> dict[Cut, TaskEntry]:
+        """Send the offsets; return the cuts that are committed."""
+        generations = {cut.generation for cut in cuts}
+        generation = generations.pop()
+        if generations or generation != self._generation():
+            self._note("a rebalance came in between; the tasks that stay are cut again")
+            return {}
+        entries = {cut: self._entry(cut) for cut in cuts}
+        offsets: dict[TP, Commit] = {}
+        for cut, entry in entries.items():
+            text = commits.encode(entry)
+            for tp, position in cut.positions.items():
+                offsets[tp] = self._make_commit(position, text)
+        try:
+            refused = await self._bridge.call_io(self._send_commit, offsets, generation)
+        except FencedMember:
+            raise
+        except RejoinError as exc:
+            self._note(f"refused, the group has moved on: {exc}")
+            return {}
+        except BrokerUnavailable as exc:
+            return await self._look_up(entries, exc)
+        for tp, error in refused.items():
+            self._note(f"{tp} was refused: {error}")
+        return {
+            cut: entry
+            for cut, entry in entries.items()
+            if not any(tp in refused for tp in cut.positions)
+        }
+
+    async def _send_commit(
+        self, offsets: dict[TP, Commit], generation: int
+    ) -> dict[TP, BrokerError]:
+        return await self._membership.commit(offsets, generation=generation)
+
+    def _entry(self, cut: Cut) -> TaskEntry:
+        old = cut.task.entry
+        return TaskEntry(
+            writer=self._writer,
+            sequence=cut.sequence,
+            positions={tp.topic: at for tp, at in cut.positions.items()},
+            readers={**(old.readers if old else {}), **cut.readers},
+            tables=cut.marks(old.tables if old else {}),
+            forwarded=cut.forwarded,
+            watermarks=old.watermarks if old else {},
+            closed=old.closed if old else {},
+            cluster_id=self._cluster_id,
+            extra=old.extra if old else {},
+        )
+
+    async def _look_up(
+        self, entries: dict[Cut, TaskEntry], cause: BrokerUnavailable
+    ) -> dict[Cut, TaskEntry]:
+        """The outcome is unknown: ask what is committed, by writer and sequence number."""
+        self._note(f"the outcome is unknown and is looked up: {cause}")
+        tps = [tp for cut in entries for tp in cut.positions]
+        found = await self._bridge.call_io(self._committed, tps)
+        ours: dict[Cut, TaskEntry] = {}
+        for cut, entry in entries.items():
+            seen = [commits.decode(found[tp].metadata) for tp in cut.positions if tp in found]
+            if len(seen) == len(cut.positions) and all(
+                e is not None and (e.writer, e.sequence) == (entry.writer, entry.sequence)
+                for e in seen
+            ):
+                ours[cut] = entry
+        return ours
+
+    async def _committed(self, tps: list[TP]) -> dict[TP, Commit]:
+        return await self._transport.committed(self._group_id, tps)
+
+    # 4 -------------------------------------------------------------------------------
+
+    def _apply(self, cut: Cut, entry: TaskEntry) -> None:
+        task = cut.task
+        task.entry = entry
+        task.committed.update(cut.positions)
+        task.restless = False
+        self.trouble = ""
+        if not task.run.alive:
+            return
+        now = self._clock.time()
+        for table in cut.tables:
+            checkpoint = Checkpoint(
+                table.position, table.piece.topic_id, 0, now, cut.sequence
+            )
+            if table.taken or table.position != table.piece.position:
+                table.piece.apply(table.taken, table.entries, checkpoint)
+
+    def _note(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            logger.warning("Commit: %s", trouble)
+        self.trouble = trouble
+
+    def __repr__(self) -> str:
+        return f"<Committer {self._writer} sequence={self._sequence} {self.trouble or 'well'}>"

@@ -1,0 +1,204 @@
+"""The way to the broker: bridge, transport, producer, outbox.  A client needs no more than this."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from faust._core.threads import Bridge
+from faust._engine.outbox import Outbox
+from faust._machines.retry import backoff
+from faust.exceptions import BrokerUnavailable, ImproperlyConfigured, UnknownTopic
+
+if TYPE_CHECKING:
+    from faust._core.clock import Clock
+    from faust.settings import Settings
+    from faust.transport.base import Producer, Transport
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger(__name__)
+
+#: How long a topic that is sent to is waited for (seconds).
+TOPIC_PATIENCE = 10.0
+
+
+class Connection:
+    """An open way to the broker.
+
+    Arguments:
+        conf: The settings.
+        clock: Where time comes from.
+        bridge: The hand-over between the loops.
+        make_transport: Returns a new transport for the settings.
+
+    Attributes:
+        transport: The broker.
+        producer: The one producer of this process.
+        outbox: What is sent.
+    """
+
+    transport: Transport
+    producer: Producer
+
+    def __init__(
+        self,
+        conf: Settings,
+        clock: Clock,
+        bridge: Bridge,
+        make_transport: Callable[[], Transport],
+    ) -> None:
+        self.conf = conf
+        self.clock = clock
+        self.bridge = bridge
+        self._make_transport = make_transport
+        self.opened = False
+        self.outbox = Outbox(
+            clock,
+            linger=conf.producer_linger,
+            batch_size=conf.producer_max_batch_size,
+            compression=conf.producer_compression_type,
+            describe=self._describe,
+            partitioner=conf.producer_partitioner,
+        )
+
+    async def open(self) -> None:
+        """Connect, waiting for a broker that is away.
+
+        Raises:
+            BrokerUnavailable: it was away for longer than ``broker_unavailable_timeout``.
+            StopError: what answers is no broker of ours, or refuses us.
+        """
+        await self.bridge.start()
+        try:
+            await self.bridge.call_io(self._open)
+        except BaseException:
+            await self.bridge.stop()
+            raise
+        self.outbox.start(self.bridge, self.producer)
+        self.opened = True
+
+    async def _open(self) -> None:
+        from faust.transport.base import ProducerOptions
+
+        conf = self.conf
+        self.transport = self._make_transport()
+        await self._open_patiently()
+        self.producer = self.transport.producer(
+            ProducerOptions(
+                acks=conf.producer_acks,
+                idempotent=conf.producer_acks == -1,
+                max_request_bytes=conf.producer_max_request_size,
+                delivery_timeout=conf.producer_request_timeout,
+            )
+        )
+
+    async def _open_patiently(self) -> None:
+        began = self.clock.monotonic()
+        limit = self.conf.broker_unavailable_timeout
+        attempt = 0
+        while True:
+            try:
+                await self.transport.open()
+            except BrokerUnavailable as exc:
+                waited = self.clock.monotonic() - began
+                if limit is not None and waited >= limit:
+                    raise BrokerUnavailable(
+                        f"no broker has answered at {self._hosts()} for {waited:.0f} seconds "
+                        f"(broker_unavailable_timeout): {exc}"
+                    ) from exc
+                attempt += 1
+                delay = backoff(attempt, 0.2, 5.0)
+                if attempt in (1, 5) or attempt % 20 == 0:
+                    logger.warning(
+                        "Waiting for a broker at %s (%s)", self._hosts(), exc
+                    )
+                await self.transport.close()
+                await self.clock.sleep(delay)
+                self.transport = self._make_transport()
+            else:
+                if attempt:
+                    logger.warning("The broker at %s answers", self._hosts())
+                return
+
+    def _hosts(self) -> str:
+        from faust.utils.urls import show_url
+
+        return ", ".join(show_url(url) for url in self.transport.urls)
+
+    async def _describe(self, topic: str) -> tuple[int, str]:
+        """Return a topic's partitions and id; a topic that the broker makes on first use is made."""
+        return await self.bridge.call_io(self._describe_on_io, topic)
+
+    async def _describe_on_io(self, topic: str) -> tuple[int, str]:
+        deadline = self.clock.monotonic() + TOPIC_PATIENCE
+        asked = False
+        while True:
+            try:
+                found: dict[str, Any] = await self.transport.topics([topic])
+                if topic in found:
+                    return found[topic].partitions, found[topic].topic_id
+                if not asked:
+                    asked = True
+                    if not await self.transport.auto_create(topic):
+                        deadline = min(deadline, self.clock.monotonic() + 2.0)
+                    continue
+                if self.clock.monotonic() >= deadline:
+                    raise UnknownTopic(
+                        f"topic {topic!r} does not exist, and the broker does not create it by "
+                        f"itself: create it, or declare it with app.topic({topic!r}, internal=True)"
+                    )
+            except BrokerUnavailable as exc:
+                logger.warning("Sending to %s waits for the broker: %s", topic, exc)
+            await self.clock.sleep(0.2)
+
+    async def close(self) -> None:
+        """Send what was given to us, then disconnect."""
+        if not self.opened:
+            return
+        self.opened = False
+        try:
+            await self.outbox.stop()
+        finally:
+            await self.bridge.call_io(self._close)
+            await self.bridge.stop()
+
+    async def _close(self) -> None:
+        await self.producer.close()
+        await self.transport.close()
+
+
+def transport_class(scheme: str) -> Any:
+    """Return the driver for a URL scheme: built in, an entry point, or the path of a class.
+
+    Raises:
+        ImproperlyConfigured: there is none; the message lists those there are.
+    """
+    from faust._core.names import symbol_by_name
+
+    if scheme in DRIVERS:
+        return symbol_by_name(DRIVERS[scheme])
+    if "." in scheme:
+        try:
+            return symbol_by_name(scheme)
+        except ImportError as exc:
+            raise ImproperlyConfigured(f"broker: no driver {scheme!r}: {exc}") from exc
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="faust.transports"):
+        if point.name == scheme:
+            return point.load()
+    raise ImproperlyConfigured(
+        f"broker: unknown scheme {scheme!r} (there are: {', '.join(sorted(DRIVERS))}, or the path of "
+        f"a driver class)"
+    )
+
+
+#: Scheme -> path of the driver's class.
+DRIVERS = {
+    "kafka": "faust.transport.drivers.aiokafka.driver:KafkaTransport",
+    "aiokafka": "faust.transport.drivers.aiokafka.driver:KafkaTransport",
+    "sqlite": "faust.transport.drivers.sqlite:SQLiteTransport",
+    "memory": "faust.transport.drivers.memory:MemoryTransport",
+}

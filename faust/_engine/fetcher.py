@@ -1,0 +1,134 @@
+"""Asks the driver for batches and hands them to the main loop: one call for each answer.
+
+It lives on the I/O loop.  Every position it starts carries the incarnation of its task, and every
+answer goes out with the incarnations it was fetched under, so that what was still on its way when
+a partition was taken away and given back never reaches the new run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+from faust._machines.retry import backoff
+from faust._values import TP
+from faust.exceptions import BrokerError, OffsetOutOfRange, RetryableError
+
+if TYPE_CHECKING:
+    from faust._core.clock import Clock
+    from faust._core.threads import Bridge
+    from faust.transport.base import Fetched, Reader
+
+__all__ = ["Fetcher"]
+
+logger = logging.getLogger(__name__)
+
+#: An answer is waited for this long; shorter would only cost wake-ups (seconds).
+MAX_WAIT = 0.5
+
+
+class Fetcher:
+    """Fetches for all tasks of a worker.
+
+    Arguments:
+        reader: The driver's reader.
+        deliver: Called on the main loop with an answer and the incarnation of each partition.
+        on_error: Called on the main loop with a partition that cannot go on as it is, and why.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        bridge: Bridge,
+        clock: Clock,
+        deliver: Callable[[Fetched, dict[TP, int]], None],
+        on_error: Callable[[TP, BrokerError], None],
+    ) -> None:
+        self._reader = reader
+        self._bridge = bridge
+        self._clock = clock
+        self._deliver = deliver
+        self._on_error = on_error
+        self._incarnations: dict[TP, int] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        #: When an answer last came, on the monotonic clock; read by the watchdog.
+        self.last_answer = clock.monotonic()
+
+    # -- all of this on the I/O loop --------------------------------------------------
+
+    def begin(self) -> None:
+        """Start to fetch."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="faust-fetcher")
+
+    async def end(self) -> None:
+        """Stop to fetch; nothing is delivered afterwards."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._reader.close()
+
+    def start(self, positions: Mapping[TP, int], incarnation: int) -> None:
+        """Read these partitions from these positions, for this run of their task."""
+        for tp in positions:
+            self._incarnations[tp] = incarnation
+        self._reader.assign(positions)
+        self._changed.set()
+
+    def stop(self, tps: Collection[TP]) -> None:
+        """Read these partitions no more."""
+        for tp in tps:
+            self._incarnations.pop(tp, None)
+        self._reader.unassign(tps)
+
+    def pause(self, tps: Collection[TP]) -> None:
+        """Fetch no more of these until they are resumed."""
+        self._reader.pause([tp for tp in tps if tp in self._incarnations])
+
+    def resume(self, tps: Collection[TP]) -> None:
+        """Go on with these."""
+        self._reader.resume([tp for tp in tps if tp in self._incarnations])
+
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            if not self._incarnations:
+                self.last_answer = self._clock.monotonic()
+                self._changed.clear()
+                await self._changed.wait()
+            try:
+                fetched = await self._reader.fetch(MAX_WAIT)
+            except RetryableError as exc:
+                if attempt == 0:
+                    logger.warning("Fetching waits for the broker: %s", exc)
+                attempt += 1
+                await self._clock.sleep(backoff(attempt, 0.1, 5.0))
+                continue
+            if attempt:
+                logger.warning("Fetching goes on: the broker answers again")
+                attempt = 0
+            self.last_answer = self._clock.monotonic()
+            for tp, error in fetched.errors.items():
+                await self._handle_error(tp, error)
+            if fetched.batches or fetched.positions or fetched.ends:
+                self._bridge.post_main(self._deliver, fetched, dict(self._incarnations))
+
+    async def _handle_error(self, tp: TP, error: BrokerError) -> None:
+        incarnation = self._incarnations.get(tp)
+        if incarnation is None:
+            return
+        if isinstance(error, OffsetOutOfRange):
+            first = error.first if error.first is not None else error.position
+            gone = first - error.position
+            if gone > 0:
+                logger.error(
+                    "%s: %d records are gone: offset %d was to be read next, but the log now "
+                    "begins at %d (retention or deletion was faster than this app). Going on there",
+                    tp, gone, error.position, first,
+                )  # fmt: skip
+                self._reader.assign({tp: first})
+                return
+        self._bridge.post_main(self._on_error, tp, error)

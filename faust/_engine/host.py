@@ -1,0 +1,445 @@
+"""The host: an app's life, from defined to stopped.
+
+``Host`` has what the engine and the vocabulary need; ``App`` (in ``faust/app``) adds the conveniences
+that users write with.  The order of a worker's start::
+
+    connect -> agents (they call their functions, which say what they read)
+            -> topics are created and checked -> the group is joined
+            -> tasks are restored and started, one by one
+            -> all that is ours is being processed -> tasks, timers, services, "ready"
+
+Stopping goes back the same way: timers and services, then events in progress are finished, cut and
+committed, the group is left, what was sent is delivered, the connection closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mode import Service
+
+from faust._core.clock import Clock, SystemClock
+from faust._core.threads import Bridge, ThreadBridge
+from faust._engine.connection import Connection, transport_class
+from faust._engine.outbox import Outbox
+from faust._engine.registry import Registry
+from faust._engine.timers import Background
+from faust._values import TP, Headers, Message
+from faust.agents.replies import ReplyPromise, ReplyTable
+from faust.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from faust._engine.engine import Engine
+    from faust._engine.replies import ReplyReader
+    from faust._feeds import Feed
+    from faust.agents.agent import Agent
+    from faust.settings import Settings
+    from faust.streams import Stream
+    from faust.topics import Topic
+
+__all__ = ["Host"]
+
+logger = logging.getLogger(__name__)
+
+#: How long agents may take to come to their first iteration before the group is joined (seconds).
+SETTLE_PATIENCE = 5.0
+
+
+class Host(Service):
+    """An app without its conveniences.
+
+    Attributes:
+        clock: Where time comes from.
+        registry: What was declared.
+        agents: The agents by name.
+        engine: What moves, while it runs as a worker.
+        connection: The way to the broker, while there is one.
+        failure: Why the app had to stop, or ``None``.
+    """
+
+    abstract = False
+
+    def __init__(self, *, beacon: Any = None, loop: Any = None) -> None:
+        super().__init__(beacon=beacon, loop=loop)
+        self.clock: Clock = SystemClock()
+        self.registry = Registry()
+        self.agents: dict[str, Agent] = {}
+        self.engine: Engine | None = None
+        self.connection: Connection | None = None
+        self.failure: BaseException | None = None
+        self.needed_topics: list[Topic[Any]] = []
+        self.client_only = False
+        self.producer_only = False
+        self.make_bridge: Callable[[], Bridge] = ThreadBridge
+        #: Set where a transport is not to be made from the settings (tests, simulation).
+        self.make_transport: Callable[[], Any] | None = None
+        self.failed = asyncio.Event()
+        self.rebalancing_count = 0
+        self._replies = ReplyTable()
+        self._reply_reader: ReplyReader | None = None
+        self._background: Background | None = None
+        self._extra_services: list[Any] = []
+        self._streams_of_no_agent: list[Stream[Any]] = []
+        self._early_outbox: Outbox | None = None
+        self._starting_client: asyncio.Future[None] | None = None
+        self._ready = False
+        self._lock = threading.RLock()
+        self._main_thread = 0
+        self._main_loop: asyncio.AbstractEventLoop | None = None
+
+    # What App provides ------------------------------------------------------------------
+
+    conf: Settings
+    topics: Any
+    tables: Any
+    monitor: Any
+    assignor: Any
+
+    # -- sending -----------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is sent; before there is a connection, messages wait in it."""
+        with self._lock:
+            if self.connection is None:
+                self.connection = self._new_connection()
+            return self.connection.outbox
+
+    def _new_connection(self) -> Connection:
+        connection = Connection(
+            self.conf, self.clock, self.make_bridge(), self.make_transport or self._new_transport
+        )
+        connection.outbox.on_delivered = self.monitor.on_send
+        return connection
+
+    def _new_transport(self) -> Any:
+        from faust.transport.base import TransportOptions
+
+        conf = self.conf
+        urls = conf.broker
+        driver = transport_class(urls[0].scheme)
+        return driver(
+            urls,
+            TransportOptions(
+                client_id=conf.broker_client_id,
+                credentials=conf.broker_credentials,
+                request_timeout=conf.broker_request_timeout,
+                metadata_max_age=conf.consumer_metadata_max_age_ms / 1000.0,
+                connections_max_idle=conf.consumer_connections_max_idle_ms / 1000.0,
+                default_partitions=conf.topic_partitions,
+                clock=self.clock,
+                base_directory=str(conf.datadir),
+            ),
+        )
+
+    async def ensure_sending(self) -> None:
+        """See to it that sending works here: connect, if nobody has yet."""
+        if self.connection is None or not self.connection.outbox.started:
+            await self.maybe_start_client()
+
+    async def connect(self) -> None:
+        """Open the connection."""
+        with self._lock:
+            if self.connection is None:
+                self.connection = self._new_connection()
+            connection = self.connection
+        self._main_loop = asyncio.get_running_loop()
+        self._main_thread = threading.get_ident()
+        if not connection.opened:
+            await connection.open()
+
+    async def maybe_start_client(self) -> None:
+        """Connect for sending, unless that was done, or is being done."""
+        if self.connection is not None and self.connection.opened:
+            return
+        if self._starting_client is None:
+            self._starting_client = asyncio.ensure_future(self.connect())
+        starting = self._starting_client
+        try:
+            await asyncio.shield(starting)
+        finally:
+            if starting.done():
+                self._starting_client = None
+
+    def produce_hook(
+        self,
+    ) -> Callable[[Any, Any, int | None, float | None, Headers], None] | None:
+        """Return what to call before a record is sent, or ``None``."""
+        return None
+
+    async def create_topic(self, topic: Topic[Any]) -> None:
+        """Create a topic of ours that is not there."""
+        await self.ensure_sending()
+        assert self.connection is not None
+        from faust._engine.declarations import Declarations
+
+        declarations = Declarations(
+            self.conf, self.connection.transport, self.topics, {}, {}, ()
+        )
+        outbox = self.connection.outbox
+
+        async def ensure() -> None:
+            assert self.connection is not None
+            for name in topic.topics:
+                found = await self.connection.transport.topics([name])
+                info = found.get(name) or await declarations.create(
+                    name, topic, topic.partitions or self.conf.topic_partitions
+                )
+                outbox.learn(name, info.partitions, info.topic_id)
+
+        await self.connection.bridge.call_io(ensure)
+
+    def needs_topic(self, topic: Topic[Any]) -> None:
+        """Note a topic that must be there before the group is joined."""
+        if topic.internal and all(known is not topic for known in self.needed_topics):
+            self.needed_topics.append(topic)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def subscribe(self, topic: Topic[Any], reader: str) -> Feed:
+        """Read a topic on behalf of a reader."""
+        feed: Feed = self.topics.subscribe(topic, reader or f"stream:{topic}")
+        return feed
+
+    def note_stream(self, stream: Stream[Any]) -> None:
+        """Remember a stream that no agent owns."""
+        self._streams_of_no_agent.append(stream)
+
+    def streams(self) -> list[Stream[Any]]:
+        """Return all streams."""
+        found = [s for agent in self.agents.values() for s in agent.streams()]
+        for stream in self._streams_of_no_agent:
+            found.append(stream.forwarded_to or stream)
+        return found
+
+    def committed_position(self, tp: TP) -> int | None:
+        """Return the last offset committed for a partition that is ours."""
+        if self.engine is None:
+            return None
+        for task in self.engine.tasks.values():
+            if tp in task.committed:
+                return task.committed[tp]
+        return None
+
+    def on_undecodable(
+        self, topic: Topic[Any], reader: str, message: Message, error: Exception
+    ) -> bool:
+        """A message cannot be decoded: return whether to leave it out."""
+        skip: bool = self.conf.decode_error_policy == "skip"
+        if skip:
+            logger.error(
+                "Agent %s: topic %r partition %d offset %d key %r cannot be decoded; it is left out "
+                "(decode_error_policy='skip'): %s",
+                reader, message.topic, message.partition, message.offset, message.key, error,
+            )  # fmt: skip
+            self.monitor.on_event_skipped(reader, message.tp)
+        return skip
+
+    # -- replies ---------------------------------------------------------------------------------
+
+    async def expect_reply(self, promise: ReplyPromise) -> None:
+        """Read the reply topic from now on, and give the promise its answer."""
+        self._replies.add(promise)
+        await self.ensure_sending()
+        if self._reply_reader is None:
+            from faust._engine.replies import ReplyReader
+
+            assert self.connection is not None
+            self._reply_reader = ReplyReader(self, self.connection, self._replies)
+        await self._reply_reader.read(promise.reply_to)
+
+    # -- a worker's life -----------------------------------------------------------------------------
+
+    @property
+    def should_process(self) -> bool:
+        """Is it to be a worker, and not only to send?"""
+        return not (self.client_only or self.producer_only)
+
+    async def on_start(self) -> None:
+        """Start (see the module's docstring)."""
+        self.failure = None
+        self.failed = asyncio.Event()
+        self.prepare_directories()
+        await self.connect()
+        if self.conf.reply_create_topic:
+            await self.start_replies()
+        if self.should_process and (self.agents or self._streams_of_no_agent or len(self.topics)):
+            await self._start_processing()
+        await self.on_operational()
+
+    async def start_replies(self) -> None:
+        """Create and read the reply topic."""
+        promise = ReplyPromise(self.conf.reply_to, "")
+        await self.expect_reply(promise)
+        promise.cancel()
+
+    async def _start_processing(self) -> None:
+        from faust._engine.engine import Engine
+
+        assert self.connection is not None
+        await self.topics.start()
+        for agent in self.agents.values():
+            await agent.start()
+        await self._settle()
+        self.engine = Engine(self, self.connection)
+        await self.engine.start()
+        waiting = {
+            asyncio.ensure_future(self.engine.caught_up.wait()),
+            asyncio.ensure_future(self.failed.wait()),
+        }
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+        if self.failure is not None:
+            raise self.failure
+
+    async def _settle(self) -> None:
+        """Let every agent come to its first iteration: then what it reads is known."""
+        for _ in range(50):
+            if all(agent.settled for agent in self.agents.values()):
+                return
+            await asyncio.sleep(0)
+        deadline = self.clock.monotonic() + SETTLE_PATIENCE
+        while self.clock.monotonic() < deadline:
+            if all(agent.settled for agent in self.agents.values()):
+                return
+            await self.clock.sleep(0.01)
+        for agent in self.agents.values():
+            if not agent.settled:
+                logger.warning(
+                    "Agent %s has not begun to iterate yet; what it reads through group_by() or "
+                    "through() is subscribed to when it does", agent.name,
+                )  # fmt: skip
+
+    async def on_operational(self) -> None:
+        """Everything that is ours is being processed: begin the rest."""
+        self._background = Background(self, self.clock, self.is_leader, self.on_crash)
+        if not self.client_only:
+            self._background.start(self.registry.tasks, self.registry.timers)
+            for service in self.registry.services:
+                await self._start_service(service)
+        self._ready = True
+        logger.info("Worker ready")
+
+    async def _start_service(self, service: Any) -> None:
+        made = service
+        if isinstance(service, type):
+            made = service(beacon=self.beacon)
+        self._extra_services.append(made)
+        await made.maybe_start()
+
+    def prepare_directories(self) -> None:
+        """Create the data directory, where something will be kept in it.
+
+        Raises:
+            ImproperlyConfigured: it cannot be written.
+        """
+        conf = self.conf
+        directories = [conf.datadir, conf.appdir, conf.tabledir] if len(self.tables) else []
+        if str(conf.broker[0].scheme) == "sqlite":
+            directories.insert(0, conf.datadir)
+        for directory in directories:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                probe = directory / ".writable"
+                probe.touch()
+                probe.unlink()
+            except OSError as exc:
+                raise ImproperlyConfigured(
+                    f"the data directory {str(directory)!r} cannot be written "
+                    f"({exc.strerror or exc}): choose another with --datadir"
+                ) from exc
+
+    def is_leader(self) -> bool:
+        """Does this worker hold partition 0 of the leader topic?"""
+        return False
+
+    def not_ready_because(self) -> str:
+        """Return why this worker is not (fully) working; "" if it is."""
+        if self.failure is not None:
+            return f"crashed: {self.failure}"
+        if not self.started or self.engine is None:
+            return "starting" if self.should_process and self.agents else ""
+        return self.engine.not_ready_because() or ("" if self._ready else "starting")
+
+    # -- crashes ---------------------------------------------------------------------------------------
+
+    def on_crash(self, error: BaseException) -> None:
+        """Something failed that cannot be gone on from: the worker stops."""
+        if self.failure is None:
+            self.failure = error
+            self.failed.set()
+
+    def on_agent_crashed(self, agent: Agent, error: BaseException | None) -> None:
+        """An agent failed for good."""
+        if error is not None:
+            self.on_crash(error)
+
+    # -- rebalances ------------------------------------------------------------------------------------
+
+    async def on_assigned(self, assigned: set[TP]) -> None:
+        """Partitions came (they are being restored)."""
+        self.rebalancing_count += 1
+
+    async def on_revoked(self, revoked: set[TP]) -> None:
+        """Partitions are about to go."""
+
+    def on_task_started(self, task: Any) -> None:
+        """A task is being processed."""
+
+    # -- stopping ----------------------------------------------------------------------------------------
+
+    async def on_stop(self) -> None:
+        """Stop (see the module's docstring); every step is tried, whatever an earlier one said."""
+        self._ready = False
+        steps: list[Callable[[], Any]] = [self._stop_background, self._stop_processing]
+        if self._reply_reader is not None:
+            steps.append(self._reply_reader.stop)
+        if self.connection is not None:
+            steps.append(self.connection.close)
+        for step in steps:
+            try:
+                await step()
+            except Exception as exc:
+                if self.failure is None:
+                    self.failure = exc
+                logger.error("Stopping: %s", exc)
+        self._reply_reader = None
+        self.connection = None
+        self.tables.close_stores()
+
+    async def _stop_background(self) -> None:
+        if self._background is not None:
+            await self._background.stop()
+        for service in reversed(self._extra_services):
+            await service.stop()
+        self._extra_services.clear()
+
+    async def _stop_processing(self) -> None:
+        try:
+            if self.engine is not None:
+                await self.engine.stop(crashed=self.failure is not None)
+        finally:
+            for agent in self.agents.values():
+                await agent.stop()
+            await self.topics.stop()
+            self.engine = None
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the state of the app, for pages and logs."""
+        engine = self.engine
+        return {
+            "id": self.conf.id,
+            "ready": not self.not_ready_because(),
+            "not_ready_because": self.not_ready_because(),
+            "generation": engine.rebalancer.generation if engine else -1,
+            "tasks": sorted(map(str, engine.tasks)) if engine else [],
+            "agents": sorted(self.agents),
+            "tables": sorted(self.tables),
+        }

@@ -1,0 +1,546 @@
+"""Sends: open batches, the batches under way, and who waits for them.
+
+A record is appended to the open batch of its partition in the calling thread; what crosses to the I/O
+loop is a whole batch.  A batch is handed over when it is full, when the linger time has passed, or at
+the loop's next turn where nothing of its partition is under way: under load, batches fill while
+their predecessors travel, and a single record leaves at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from faust._core.partitioner import partition_for
+from faust._values import TP, Headers, RecordMetadata
+from faust.exceptions import BrokerError, ProducerSendError
+
+if TYPE_CHECKING:
+    from faust._core.clock import Clock
+    from faust._core.threads import Bridge
+    from faust.transport.base import Placed, Producer
+    from faust.transport.records import Builder
+
+__all__ = ["Delivery", "FutureMessage", "Outbox", "OutboxTarget"]
+
+#: Bytes under way above which senders wait.
+MAX_UNDER_WAY = 32 << 20
+
+
+class OutboxTarget:
+    """One topic that is sent to.
+
+    Attributes:
+        name: Its name.
+        partitions: How many there are; 0 until the broker was asked.
+        topic_id: The broker's id of it, "" until known.
+    """
+
+    __slots__ = ("name", "next_partition", "open", "partitions", "topic_id", "under_way")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.partitions = 0
+        self.topic_id = ""
+        self.open: dict[int, Delivery] = {}
+        self.under_way: dict[int, int] = {}
+        self.next_partition = 0
+
+
+class Delivery:
+    """One batch: being filled, under way, delivered or failed.
+
+    Attributes:
+        tp: Where to.
+        claimed: Has anybody asked what became of one of its records?
+    """
+
+    __slots__ = ("_callbacks", "builder", "claimed", "count", "error", "placed", "size", "tp")
+
+    def __init__(self, tp: TP, builder: Builder) -> None:
+        self.tp = tp
+        self.builder: Builder | None = builder
+        self.count = 0
+        self.size = 0
+        self.placed: Placed | None = None
+        self.error: BaseException | None = None
+        self.claimed = False
+        self._callbacks: list[Callable[[], object]] = []
+
+    def done(self) -> bool:
+        """Is it delivered, or has it failed?"""
+        return self.placed is not None or self.error is not None
+
+    def when_done(self, fun: Callable[[], object]) -> None:
+        """Call ``fun`` then (at once, if it is done)."""
+        if self.done():
+            fun()
+        else:
+            self._callbacks.append(fun)
+
+    def settle(self, placed: Placed | None, error: BaseException | None) -> None:
+        """Say what became of it."""
+        self.placed, self.error = placed, error
+        callbacks, self._callbacks = self._callbacks, []
+        for fun in callbacks:
+            fun()
+
+
+class FutureMessage:
+    """A record on its way.
+
+    May be awaited on the app's event loop; from another thread ask ``result(timeout)``.
+    """
+
+    __slots__ = ("_bound", "_callbacks", "_delivery", "_number", "_timestamp")
+
+    def __init__(self, delivery: Delivery | None, number: int, timestamp: float) -> None:
+        self._delivery = delivery
+        self._number = number
+        self._timestamp = timestamp
+        self._bound: threading.Event | None = None
+        self._callbacks: list[Callable[[], object]] = []
+
+    def bind(self, other: FutureMessage) -> None:
+        """It has got its place in a batch (where it was sent from another thread)."""
+        self._number, self._timestamp = other._number, other._timestamp
+        delivery = self._delivery = other._delivery
+        assert delivery is not None
+        if self._bound is not None:
+            delivery.claimed = True
+            delivery.when_done(self._bound.set)
+        callbacks, self._callbacks = self._callbacks, []
+        for fun in callbacks:
+            delivery.when_done(fun)
+
+    def fail(self, error: BaseException) -> None:
+        """It got no place in any batch."""
+        from faust.transport.records import new_builder
+
+        delivery = Delivery(TP("", 0), new_builder(64))
+        delivery.error = error
+        self.bind(FutureMessage(delivery, 0, self._timestamp))
+
+    def done(self) -> bool:
+        """Is it delivered, or has it failed?"""
+        return self._delivery is not None and self._delivery.done()
+
+    def exception(self) -> BaseException | None:
+        """Return why it failed, if it did."""
+        if self._delivery is None or self._delivery.error is None:
+            return None
+        self._delivery.claimed = True
+        return self._send_error(self._delivery.error)
+
+    @staticmethod
+    def _send_error(error: BaseException) -> ProducerSendError:
+        failure = ProducerSendError(f"the message was not delivered: {error}")
+        failure.__cause__ = error
+        return failure
+
+    def _metadata(self) -> RecordMetadata:
+        delivery = self._delivery
+        assert delivery is not None
+        delivery.claimed = True
+        if delivery.error is not None:
+            raise self._send_error(delivery.error)
+        placed = delivery.placed
+        assert placed is not None
+        offset = -1 if placed.base_offset < 0 else placed.base_offset + self._number
+        stamped = placed.append_time >= 0
+        return RecordMetadata(
+            delivery.tp.topic,
+            delivery.tp.partition,
+            delivery.tp,
+            offset,
+            placed.append_time / 1000.0 if stamped else self._timestamp,
+            1 if stamped else 0,
+        )
+
+    def result(self, timeout: float | None = None) -> RecordMetadata:
+        """Return where it was put, waiting up to ``timeout`` seconds (not on the event loop).
+
+        Raises:
+            ProducerSendError: it could not be delivered.
+            TimeoutError: it is still under way.
+        """
+        if not self.done():
+            event = self._bound = self._bound or threading.Event()
+            if self._delivery is not None:
+                self._delivery.claimed = True
+                self._delivery.when_done(event.set)
+            if not event.wait(timeout):
+                raise TimeoutError("the message is still under way")
+        return self._metadata()
+
+    def add_done_callback(self, fun: Callable[[Any], object]) -> None:
+        """Call ``fun(self)`` when it is delivered or has failed."""
+
+        def call() -> None:
+            result = fun(self)
+            if asyncio.iscoroutine(result):
+                task = asyncio.ensure_future(result)
+                _keep(task)
+
+        if self._delivery is None:
+            self._callbacks.append(call)
+        else:
+            self._delivery.when_done(call)
+
+    def __await__(self) -> Generator[Any, None, RecordMetadata]:
+        if not self.done():
+            loop = asyncio.get_running_loop()
+            waiter = loop.create_future()
+
+            def wake() -> None:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+            if self._delivery is None:
+                self._callbacks.append(wake)
+            else:
+                self._delivery.claimed = True
+                self._delivery.when_done(wake)
+            yield from waiter
+        return self._metadata()
+
+    def __repr__(self) -> str:
+        state = "under way" if not self.done() else "failed" if self.exception() else "delivered"
+        return f"<FutureMessage {state}>"
+
+
+_kept: set[Any] = set()
+
+
+def _keep(task: Any) -> None:
+    """Hold a callback's task until it is done; the event loop itself does not."""
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+
+
+class Outbox:
+    """Everything this app sends.
+
+    Arguments:
+        clock: For timestamps.
+        linger: Seconds that a record waits at most for others to share its batch.
+        batch_size: Bytes of a batch.
+        compression: Codec, or ``None``.
+        describe: Coroutine function: topic name -> (partitions, topic id), asking the broker.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        linger: float,
+        batch_size: int,
+        compression: str | None,
+        describe: Callable[[str], Any],
+        partitioner: Callable[..., int] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._linger = linger
+        self._batch_size = batch_size
+        self._compression = compression
+        self._describe = describe
+        self._partitioner = partitioner
+        self._targets: dict[str, OutboxTarget] = {}
+        self._bridge: Bridge | None = None
+        self._producer: Producer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._waiting: dict[Delivery, None] = {}
+        self._bytes = 0
+        self._room: list[asyncio.Future[None]] = []
+        self._flush_soon: list[tuple[OutboxTarget, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._failed: BaseException | None = None
+        self._early: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        #: Called with (topic, records, bytes, seconds or None on failure) for each batch.
+        self.on_delivered: Callable[[TP, int, int, BaseException | None], None] = _ignore
+        from faust.transport.records import new_builder
+
+        self._new_builder = new_builder
+
+    def start(self, bridge: Bridge, producer: Producer) -> None:
+        """Begin to send; what was given to `append_soon` before goes out now."""
+        self._bridge, self._producer = bridge, producer
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        with self._lock:
+            early, self._early = self._early, []
+        for send in early:
+            send()
+
+    @property
+    def started(self) -> bool:
+        """Can records be appended?"""
+        return self._producer is not None
+
+    def target(self, topic: str) -> OutboxTarget:
+        """Return the target of that name, made on first use."""
+        target = self._targets.get(topic)
+        if target is None:
+            target = self._targets.setdefault(topic, OutboxTarget(topic))
+        return target
+
+    async def prepare(self, target: OutboxTarget) -> None:
+        """Ask the broker for the target's partitions."""
+        target.partitions, target.topic_id = await self._describe(target.name)
+
+    def learn(self, topic: str, partitions: int, topic_id: str) -> None:
+        """Note what is known of a topic."""
+        target = self.target(topic)
+        target.partitions, target.topic_id = partitions, topic_id
+
+    # -- appending (hot for agents that send) -----------------------------------------------
+
+    def append(
+        self,
+        target: OutboxTarget,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: float | None,
+        headers: Headers | None,
+    ) -> FutureMessage:
+        """Put a record into the open batch of its partition (on the app's loop only)."""
+        if partition is None:
+            if key is None:
+                partition = self._sticky(target)
+            elif self._partitioner is None:
+                partition = partition_for(key, target.partitions)
+            else:
+                everyone = list(range(target.partitions))
+                partition = self._partitioner(key, everyone, everyone)
+        elif not 0 <= partition < target.partitions:
+            raise ValueError(
+                f"topic {target.name!r} has no partition {partition} (it has {target.partitions})"
+            )
+        when = self._clock.time() if timestamp is None else timestamp
+        delivery = target.open.get(partition)
+        if delivery is None:
+            delivery = self._open(target, partition)
+        builder = delivery.builder
+        assert builder is not None
+        stamp = int(when * 1000)
+        if builder.append(delivery.count, stamp, key, value, headers or []) is None:
+            self._close(target, partition)
+            delivery = self._open(target, partition)
+            builder = delivery.builder
+            assert builder is not None
+            builder.append(0, stamp, key, value, headers or [])
+        number = delivery.count
+        delivery.count = number + 1
+        return FutureMessage(delivery, number, when)
+
+    def _sticky(self, target: OutboxTarget) -> int:
+        """Records without a key: one batch to one partition, the next to the next (KIP-480)."""
+        partition = target.next_partition % target.partitions
+        if partition not in target.open:
+            target.next_partition = partition = (partition + 1) % target.partitions
+        return partition
+
+    def _open(self, target: OutboxTarget, partition: int) -> Delivery:
+        builder = self._new_builder(self._batch_size, self._compression)
+        delivery = Delivery(TP(target.name, partition), builder)
+        target.open[partition] = delivery
+        self._waiting[delivery] = None
+        loop = self._loop
+        assert loop is not None
+        if not target.under_way.get(partition):
+            if not self._flush_soon:
+                loop.call_soon(self._flush_idle)
+            self._flush_soon.append((target, partition))
+        if self._timer is None:
+            self._timer = loop.call_later(self._linger, self._flush_lingering)
+        return delivery
+
+    def _flush_idle(self) -> None:
+        waiting, self._flush_soon = self._flush_soon, []
+        for target, partition in waiting:
+            if partition in target.open and not target.under_way.get(partition):
+                self._close(target, partition)
+
+    def _flush_lingering(self) -> None:
+        self._timer = None
+        self.flush_open()
+
+    def flush_open(self) -> None:
+        """Hand over every open batch now."""
+        for target in self._targets.values():
+            for partition in list(target.open):
+                self._close(target, partition)
+
+    def _close(self, target: OutboxTarget, partition: int) -> None:
+        delivery = target.open.pop(partition)
+        builder, delivery.builder = delivery.builder, None
+        assert builder is not None
+        delivery.size = builder.size()
+        self._bytes += delivery.size
+        target.under_way[partition] = target.under_way.get(partition, 0) + 1
+        assert self._bridge is not None
+        self._bridge.post_io(self._hand_over, target, delivery, builder)
+
+    # -- on the I/O loop -----------------------------------------------------------------
+
+    def _hand_over(self, target: OutboxTarget, delivery: Delivery, builder: Builder) -> None:
+        producer, bridge = self._producer, self._bridge
+        assert bridge is not None
+        if producer is None:
+            error = ProducerSendError("the app is stopping")
+            bridge.post_main(self._settle, target, delivery, None, error)
+            return
+        future = producer.produce(delivery.tp, builder)
+
+        def done(fut: asyncio.Future[Placed]) -> None:
+            if fut.cancelled():
+                outcome: tuple[Placed | None, BaseException | None] = (
+                    None,
+                    ProducerSendError("the app was stopped"),
+                )
+            else:
+                error = fut.exception()
+                outcome = (None, error) if error is not None else (fut.result(), None)
+            bridge.post_main(self._settle, target, delivery, *outcome)
+
+        future.add_done_callback(done)
+
+    # -- back on the main loop -------------------------------------------------------------
+
+    def _settle(
+        self,
+        target: OutboxTarget,
+        delivery: Delivery,
+        placed: Placed | None,
+        error: BaseException | None,
+    ) -> None:
+        self._waiting.pop(delivery, None)
+        self._bytes -= delivery.size
+        partition = delivery.tp.partition
+        target.under_way[partition] -= 1
+        delivery.settle(placed, error)
+        if error is not None and not delivery.claimed:
+            self._failed = self._failed or error
+        self.on_delivered(delivery.tp, delivery.count, delivery.size, error)
+        if partition in target.open and not target.under_way[partition]:
+            self._close(target, partition)
+        if self._bytes < MAX_UNDER_WAY // 2:
+            waiters, self._room = self._room, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    @property
+    def crowded(self) -> bool:
+        """Is so much under way that senders should wait?"""
+        return self._bytes >= MAX_UNDER_WAY
+
+    async def room(self) -> None:
+        """Wait until there is less under way."""
+        while self.crowded:
+            waiter = asyncio.get_running_loop().create_future()
+            self._room.append(waiter)
+            await waiter
+
+    async def barrier(self) -> None:
+        """Wait until everything appended before this call is durable.
+
+        Raises:
+            ProducerSendError: some of it could not be delivered, and nobody has asked for it.
+        """
+        self.flush_open()
+        waiting = [d for d in self._waiting if not d.done()]
+        if waiting:
+            loop = asyncio.get_running_loop()
+            left = len(waiting)
+            ready = loop.create_future()
+
+            def one_done() -> None:
+                nonlocal left
+                left -= 1
+                if not left and not ready.done():
+                    ready.set_result(None)
+
+            for delivery in waiting:
+                delivery.when_done(one_done)
+            await ready
+        if self._failed is not None:
+            error, self._failed = self._failed, None
+            retry = " (the broker may be away)" if isinstance(error, BrokerError) else ""
+            raise ProducerSendError(f"messages could not be delivered{retry}: {error}") from error
+
+    # -- from other threads ------------------------------------------------------------------
+
+    def append_soon(
+        self,
+        target: OutboxTarget,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: float | None,
+        headers: Headers | None,
+    ) -> FutureMessage:
+        """As `append`, from any thread, and also before the outbox is started."""
+        if target.partitions and self._loop is not None and threading.get_ident() == self._thread:
+            return self.append(target, partition, key, value, timestamp, headers)
+        when = self._clock.time() if timestamp is None else timestamp
+        sent = FutureMessage(None, 0, when)
+
+        def on_loop() -> None:
+            _keep(
+                asyncio.ensure_future(
+                    self._append_later(sent, target, partition, key, value, when, headers)
+                )
+            )
+
+        with self._lock:
+            if self._loop is None:
+                self._early.append(on_loop)
+                return sent
+        self._loop.call_soon_threadsafe(on_loop)
+        return sent
+
+    async def _append_later(
+        self,
+        sent: FutureMessage,
+        target: OutboxTarget,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        when: float,
+        headers: Headers | None,
+    ) -> None:
+        try:
+            if not target.partitions:
+                await self.prepare(target)
+            sent.bind(self.append(target, partition, key, value, when, headers))
+        except Exception as exc:
+            sent.fail(exc)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Send what is open, wait for what is under way (its failures are in its futures)."""
+        if self._producer is not None:
+            try:
+                await self.barrier()
+            finally:
+                self._producer = None
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+                self._loop = None
+
+    def __repr__(self) -> str:
+        return f"<Outbox {len(self._waiting)} batches, {self._bytes} bytes under way>"
+
+
+def _ignore(tp: TP, records: int, size: int, error: BaseException | None) -> None:
+    """Nobody counts."""

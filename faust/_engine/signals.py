@@ -1,0 +1,163 @@
+"""Signals: told when the app is configured, when partitions come and go, when a worker begins.
+
+Thin over callables: a signal belongs to the class, and every instance has a bound one.  ``@sig`` and
+``@sig.connect`` both connect and leave the function as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from faust.exceptions import ImproperlyConfigured
+
+__all__ = ["Signal", "SyncSignal"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class BoundSignal:
+    """A signal of one sender, or of all (``sender`` is ``None``)."""
+
+    def __init__(self, name: str, *, asynchronous: bool, parent: BoundSignal | None = None) -> None:
+        self.name = name
+        self.asynchronous = asynchronous
+        self._parent = parent
+        self._handlers: list[Callable[[], Callable[..., Any] | None]] = []
+
+    def connect(
+        self, fun: Any = None, *, weak: bool = False, sender: Any = None, **_options: Any
+    ) -> Any:
+        """Call ``fun(sender, ..., **kwargs)`` whenever it is sent; may be used as a decorator.
+
+        Raises:
+            ImproperlyConfigured: ``fun`` takes no ``**kwargs``, or is asynchronous where that
+                cannot be waited for.
+        """
+        if fun is None:
+            return lambda f: self.connect(f, weak=weak, sender=sender)
+        self._check(fun)
+        target = fun if sender is None else _only_from(sender, fun)
+        self._handlers.append(_reference(target) if weak else (lambda: target))
+        return fun
+
+    def __call__(self, fun: Any = None, **options: Any) -> Any:
+        """Connect, as `connect` does."""
+        return self.connect(fun, **options)
+
+    def _check(self, fun: Callable[..., Any]) -> None:
+        name = getattr(fun, "__qualname__", repr(fun))
+        if not callable(fun):
+            raise TypeError(f"{self.name}: a handler must be callable, not {fun!r}")
+        if not self.asynchronous and inspect.iscoroutinefunction(fun):
+            raise ImproperlyConfigured(
+                f"{self.name} is a synchronous signal: define its handler {name} with 'def', "
+                f"not with 'async def'"
+            )
+        try:
+            parameters = inspect.signature(fun).parameters.values()
+        except (TypeError, ValueError):
+            return
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise ImproperlyConfigured(
+                f"{self.name}: handler {name} must accept **kwargs, so that arguments can be "
+                f"added later: def {getattr(fun, '__name__', 'handler')}(app, ..., **kwargs)"
+            )
+
+    def disconnect(self, fun: Callable[..., Any], **_options: Any) -> None:
+        """Call ``fun`` no more."""
+        self._handlers = [
+            handler
+            for handler in self._handlers
+            if (target := handler()) is not None and target is not fun
+            and getattr(target, "__wrapped__", None) is not fun
+        ]
+
+    def handlers(self) -> list[Callable[..., Any]]:
+        """Return who is connected: to the class first, then to the instance."""
+        inherited = [] if self._parent is None else self._parent.handlers()
+        own = [target for handler in self._handlers if (target := handler()) is not None]
+        return [*inherited, *own]
+
+    def __bool__(self) -> bool:
+        return bool(self.handlers())
+
+
+class _BoundSync(BoundSignal):
+    def send(self, sender: Any, *args: Any, **kwargs: Any) -> None:
+        """Call every handler."""
+        for handler in self.handlers():
+            handler(sender, *args, signal=self, **kwargs)
+
+
+class _BoundAsync(BoundSignal):
+    async def send(self, sender: Any, *args: Any, **kwargs: Any) -> None:
+        """Call every handler, one after the other."""
+        for handler in self.handlers():
+            result = handler(sender, *args, signal=self, **kwargs)
+            if inspect.isawaitable(result):
+                await result
+
+
+class _Descriptor:
+    kind: type[BoundSignal]
+    asynchronous: bool
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+        self._of_class = self.kind(name, asynchronous=self.asynchronous)
+
+    def _bound(self, instance: Any) -> Any:
+        if instance is None:
+            return self._of_class
+        made = instance.__dict__.get(self._name)
+        if made is None:
+            made = self.kind(self._name, asynchronous=self.asynchronous, parent=self._of_class)
+            instance.__dict__[self._name] = made
+        return made
+
+
+class SyncSignal(_Descriptor):
+    """Declares a synchronous signal on a class."""
+
+    kind = _BoundSync
+    asynchronous = False
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> _BoundSync: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _BoundSync: ...
+    def __get__(self, instance: object | None, owner: type) -> _BoundSync:
+        bound: _BoundSync = self._bound(instance)
+        return bound
+
+
+class Signal(_Descriptor):
+    """Declares an asynchronous signal on a class."""
+
+    kind = _BoundAsync
+    asynchronous = True
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> _BoundAsync: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _BoundAsync: ...
+    def __get__(self, instance: object | None, owner: type) -> _BoundAsync:
+        bound: _BoundAsync = self._bound(instance)
+        return bound
+
+
+def _reference(target: Callable[..., Any]) -> Callable[[], Callable[..., Any] | None]:
+    if hasattr(target, "__self__"):
+        return weakref.WeakMethod(target)  # type: ignore[arg-type]  # it is a bound method
+    return weakref.ref(target)
+
+
+def _only_from(wanted: Any, fun: Callable[..., Any]) -> Callable[..., Any]:
+    def filtered(sender: Any, *args: Any, **kwargs: Any) -> Any:
+        return fun(sender, *args, **kwargs) if sender is wanted else None
+
+    filtered.__wrapped__ = fun  # type: ignore[attr-defined]  # as functools.wraps does
+    return filtered

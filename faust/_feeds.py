@@ -1,0 +1,165 @@
+"""What waits for a stream: whole record batches, with the cursor they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from faust._machines.acks import Acks
+from faust._machines.effects import Cursor, TaskRun
+from faust._values import TP
+
+__all__ = ["BatchLike", "Feed", "Picked"]
+
+
+class BatchLike(Protocol):
+    """A record batch, as `faust.transport.records.Batch`."""
+
+    data: bytes
+    count: int
+    next_offset: int
+
+    def records(self) -> Iterator[Any]: ...
+
+
+Picked = tuple[Cursor, Any]
+
+
+class Feed:
+    """The batches of all partitions that one reader reads, in order for each partition.
+
+    One feed serves one reader, or the several concurrent streams of one agent; those take single
+    records (`next_record`) instead of whole batches.
+
+    Arguments:
+        name: The reader's name, for messages.
+        on_release: Called with a partition and a number of bytes when a batch has been used up or
+            dropped (back-pressure counts them).
+    """
+
+    __slots__ = (
+        "_closed",
+        "_current",
+        "_error",
+        "_on_release",
+        "_waiters",
+        "cursors",
+        "name",
+        "on_batch",
+        "queue",
+    )
+
+    def __init__(self, name: str, on_release: Callable[[TP, int], None]) -> None:
+        self.name = name
+        self.queue: deque[tuple[Cursor, BatchLike]] = deque()
+        self.cursors: dict[TP, Cursor] = {}
+        self.on_batch: Callable[[Cursor, int], None] | None = None
+        self._on_release = on_release
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._current: tuple[Cursor, BatchLike, Iterator[Any]] | None = None
+        self._error: BaseException | None = None
+        self._closed = False
+
+    # -- the dispatcher's side -----------------------------------------------------
+
+    def push(self, cursor: Cursor, batch: BatchLike) -> None:
+        """Append a batch and wake who waits."""
+        cursor.waiting += 1
+        self.queue.append((cursor, batch))
+        self.wake()
+
+    def drop(self, task: TaskRun) -> None:
+        """Throw away what waits for a task that is over."""
+        kept = [(cursor, batch) for cursor, batch in self.queue if cursor.task is not task]
+        for cursor, batch in self.queue:
+            if cursor.task is task:
+                self._on_release(cursor.tp, len(batch.data))
+        self.queue = deque(kept)
+        self.wake()
+
+    def close(self) -> None:
+        """No more will come: who waits gets the end."""
+        self._closed = True
+        self.wake()
+
+    def throw(self, error: BaseException) -> None:
+        """Let the next wait raise ``error``."""
+        self._error = error
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake everybody who waits."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # -- the stream's side -----------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Has the end been announced?"""
+        return self._closed
+
+    async def wait(self) -> bool:
+        """Wait until something may have changed; ``False`` at the end."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        if self._closed:
+            return False
+        if not self.queue and self._current is None:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return not self._closed
+
+    async def wait_ack(self) -> None:
+        """Wait until an event was acknowledged by hand (or anything else has changed)."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def acked(self) -> None:
+        """An event was acknowledged by hand."""
+        self.wake()
+
+    def release(self, cursor: Cursor, batch: BatchLike, handled: int) -> None:
+        """A batch is used up: let more be fetched, count it."""
+        cursor.waiting -= 1
+        self._on_release(cursor.tp, len(batch.data))
+        if self.on_batch is not None:
+            self.on_batch(cursor, handled)
+
+    def next_record(self) -> Picked | None:
+        """Take one record, or ``None`` if there is none now.
+
+        The record's offset is noted as handed out in the cursor's `Acks`.
+        """
+        while True:
+            if self._current is None:
+                if not self.queue:
+                    return None
+                cursor, batch = self.queue.popleft()
+                if cursor.acks is None:
+                    cursor.acks = Acks(cursor.position)
+                self._current = (cursor, batch, batch.records())
+            cursor, batch, records = self._current
+            if cursor.task.open:
+                acks = cursor.acks
+                assert acks is not None
+                for record in records:
+                    if record.offset >= cursor.position:
+                        acks.handed(record.offset)
+                        return cursor, record
+                acks.skip_to(batch.next_offset)
+            self._current = None
+            self.release(cursor, batch, batch.count)
+
+    def __repr__(self) -> str:
+        return f"<Feed {self.name}: {len(self.queue)} batches, {len(self.cursors)} partitions>"

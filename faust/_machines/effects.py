@@ -1,0 +1,209 @@
+"""Whose an event's effects are, and when they count: tasks, cursors, and the event in progress.
+
+The *task* is the unit of everything that is assigned, cut, committed and restored: partition *n* of
+all topics and tables of the app that have the same number of partitions.  A `TaskRun` is one
+*incarnation* of a task on this worker: what belongs to an older one is ignored, because tables find
+their state by the run itself, and a run that is over is in no table.
+
+A `Cursor` is one reader's place in one partition of a task.  Its ``position`` is the next offset that
+the reader has *finished* with; it moves only between events, so whatever looks at it (the cut) sees
+a boundary.
+
+Table writes of an event wait in their slices (`faust.stores.overlay.Slice`) until the event is
+finished: finishing moves them to the task's dirty entries, undoing drops them.  ``TaskRun.touched``
+lists the slices that hold something of the event in progress; for most events it is empty, and
+looking at it is all that an event costs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+from faust._machines.acks import Acks
+from faust._values import TP
+
+__all__ = ["Cursor", "Effectful", "ForwardMark", "Gate", "TaskRun"]
+
+
+class Effectful(Protocol):
+    """What holds effects of an event: a table's slice."""
+
+    def finish(self) -> None:
+        """The event is finished: its effects count."""
+
+    def undo(self) -> None:
+        """The event failed: drop its effects."""
+
+    def hold(self) -> Callable[[], None]:
+        """The event goes on without counting yet; return what lets its effects count."""
+
+
+class ForwardMark:
+    """The effect of having handled a forwarded record: its source offset is seen."""
+
+    __slots__ = ("marks", "offset", "source")
+
+    def __init__(self, marks: dict[str, int], source: str, offset: int) -> None:
+        self.marks = marks
+        self.source = source
+        self.offset = offset
+
+    def finish(self) -> None:
+        """From now on the record, forwarded again, is dropped."""
+        self.marks[self.source] = max(self.offset, self.marks.get(self.source, -1))
+
+    def undo(self) -> None:
+        """It was not handled."""
+
+    def hold(self) -> Callable[[], None]:
+        """Count it when it is acknowledged."""
+        return self.finish
+
+
+class Gate:
+    """Lets the readers of one task that share a table into an event one at a time.
+
+    Attributes:
+        inside: The reader that is inside an event now, or ``None``.
+    """
+
+    __slots__ = ("inside", "readers", "waiters")
+
+    def __init__(self) -> None:
+        self.inside: str | None = None
+        self.readers: set[str] = set()
+        self.waiters: list[Any] = []
+
+    def take_waiters(self) -> list[Any]:
+        """Return who waits to enter, and forget them: each will try again."""
+        waiters, self.waiters = self.waiters, []
+        return waiters
+
+    def try_enter(self, reader: str) -> bool:
+        """Enter if nobody else is inside."""
+        if self.inside is None or self.inside == reader:
+            self.inside = reader
+            return True
+        return False
+
+    def leave(self, reader: str) -> None:
+        """Leave; harmless for one who is not inside."""
+        if self.inside == reader:
+            self.inside = None
+
+
+class TaskRun:
+    """One incarnation of a task.
+
+    Attributes:
+        id: Which task (hashable).
+        partition: Its partition number.
+        incarnation: Counts the runs of this worker; unique.
+        open: May more of its events be handed out?  False while it is being given back.
+        alive: Do its effects count?  False from the moment it was given back, fenced or undone.
+        touched: Slices that hold effects of the event in progress.
+        cursors: One for each reader and source partition.
+        forwarded: For repartitioned topics: source -> highest source offset handled.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "alive",
+        "cursors",
+        "forwarded",
+        "gate",
+        "id",
+        "incarnation",
+        "open",
+        "partition",
+        "touched",
+    )
+
+    def __init__(self, id: Hashable, partition: int, incarnation: int) -> None:
+        self.id = id
+        self.partition = partition
+        self.incarnation = incarnation
+        self.open = True
+        self.alive = True
+        self.touched: list[Effectful] = []
+        self.cursors: list[Cursor] = []
+        self.gate: Gate | None = None
+        self.forwarded: dict[str, int] = {}
+
+    def finish(self) -> None:
+        """The event in progress is finished: its writes count from the next cut on.
+
+        Raises:
+            Exception: a value cannot be encoded; nothing was finished then.
+        """
+        for effectful in self.touched:
+            effectful.finish()
+        self.touched.clear()
+
+    def close(self) -> None:
+        """From now on nothing of it counts."""
+        self.open = self.alive = False
+        self.undo()
+        if self.gate is not None:
+            self.gate.inside = None
+
+    def undo(self) -> None:
+        """The event in progress failed: drop what it wrote."""
+        for effectful in self.touched:
+            effectful.undo()
+        self.touched.clear()
+
+    def __repr__(self) -> str:
+        state = "over" if not self.alive else "open" if self.open else "closing"
+        return f"<TaskRun {self.id} #{self.incarnation} {state} cursors={len(self.cursors)}>"
+
+
+class Cursor:
+    """One reader's place in one source partition.
+
+    Attributes:
+        task: The run it belongs to.
+        tp: The partition.
+        reader: Name of the reader (the agent's).
+        position: Next offset the reader has not finished with, where acks are in order.
+        acks: The interval set, where acks are concurrent or by hand; then `committable` asks it.
+        end: End of the log as last heard, for lag.
+        waiting: Batches that were handed to the reader and are not used up.
+        commits: Is its progress committed (``acks=True``)?
+    """
+
+    __slots__ = ("acks", "commits", "end", "position", "reader", "task", "tp", "waiting")
+
+    def __init__(self, task: TaskRun, tp: TP, reader: str, position: int) -> None:
+        self.task = task
+        self.tp = tp
+        self.reader = reader
+        self.position = position
+        self.acks: Acks | None = None
+        self.end = position
+        self.waiting = 0
+        self.commits = True
+        task.cursors.append(self)
+
+    @property
+    def committable(self) -> int:
+        """Next offset to commit for this reader: everything below is finished."""
+        return self.position if self.acks is None else self.acks.position
+
+    def skip_gap(self, position: int) -> None:
+        """What lies below ``position`` and was not handed out does not exist (markers, gaps)."""
+        if self.waiting:
+            return
+        if self.acks is not None:
+            self.acks.skip_to(position)
+        elif position > self.position:
+            self.position = position
+
+    @property
+    def lag(self) -> int:
+        """Records between what is finished and the end of the log as last heard."""
+        return max(0, self.end - self.committable)
+
+    def __repr__(self) -> str:
+        return f"<Cursor {self.reader} {self.tp}@{self.committable}>"

@@ -1,0 +1,196 @@
+"""`Stream.take`: lists of events that are finished together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from faust._machines.buffering import Buffer
+from faust._machines.effects import Cursor
+from faust.exceptions import Skip
+from faust.streams import SKIPPED, Stream, _current, _reset
+from faust.utils.times import Seconds, want_seconds
+
+if TYPE_CHECKING:
+    from faust._feeds import Feed
+
+__all__ = ["take"]
+
+Item = tuple[Cursor, Any, Any]
+
+
+def take(
+    stream: Stream[Any], max_: int, within: Seconds | None, *, events: bool
+) -> AsyncIterator[list[Any]]:
+    """Iterate over lists of up to ``max_`` values (or events) of a stream."""
+    if max_ < 1:
+        raise ValueError(f"take() needs at least 1 event in a list, not {max_}")
+    seconds = None if within is None else want_seconds(within)
+    source = stream.forwarded_to or stream
+    feed = source.open_feed()
+    if feed is None:
+        return _take_channel(source, max_, seconds, events)
+    return _Taker(source, feed, max_, seconds, events).run()
+
+
+class _Taker:
+    """One iteration of `take` over a topic.
+
+    Buffers are kept on the stream, so that an agent that is restarted goes on with what was waiting.
+    """
+
+    def __init__(
+        self, stream: Stream[Any], feed: Feed, max_: int, within: float | None, events: bool
+    ) -> None:
+        self.stream = stream
+        self.feed = feed
+        self.max = max_
+        self.within = within
+        self.events = events
+        self.limit = max(stream.app.conf.stream_buffer_maxsize, max_)
+        self.load = stream.channel.value_loader()
+        self.clock = stream.app.clock.monotonic
+
+    async def run(self) -> AsyncIterator[list[Any]]:
+        """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
+        stream = self.stream
+        token = _current.set(stream)
+        try:
+            while True:
+                items = stream.taken or await self._next_batch()
+                if items is None:
+                    return
+                _current.set(stream)
+                batch = self._hand_out(items)
+                if not batch:
+                    continue
+                yield batch
+                self._finish()
+                await asyncio.sleep(0)
+        finally:
+            if _current.get() is stream:
+                _reset(token)
+
+    async def _next_batch(self) -> list[Item] | None:
+        while True:
+            items = await self._fill()
+            if items:
+                return items
+            if not await self._wait():
+                return None
+
+    async def _fill(self) -> list[Item]:
+        """Take records until a buffer must be handed out, or there are none."""
+        buffers = self.stream.buffers
+        while (picked := self.feed.next_record()) is not None:
+            cursor, record = picked
+            if not cursor.task.open:
+                continue
+            value = await self._decode(cursor, record)
+            if value is SKIPPED:
+                if cursor.acks is not None:
+                    cursor.acks.done(record.offset)
+                continue
+            key = cursor.task.incarnation if self.stream.may_write else 0
+            buffer = buffers.get(key)
+            if buffer is None:
+                buffer = buffers[key] = Buffer(self.max, self.within)
+            if buffer.add((cursor, record, value), self.clock()):
+                return buffers.pop(key).drain()
+            if sum(map(len, buffers.values())) >= self.limit:
+                return buffers.pop(max(buffers, key=lambda k: len(buffers[k]))).drain()
+        now = self.clock()
+        for key, buffer in list(buffers.items()):
+            if not len(buffer):
+                del buffers[key]
+            elif buffer.due(now):
+                return buffers.pop(key).drain()
+        return []
+
+    async def _decode(self, cursor: Cursor, record: Any) -> Any:
+        stream = self.stream
+        stream.cursor, stream.record, stream.task = cursor, record, cursor.task
+        try:
+            value = self.load(record.value)
+        except Exception as exc:
+            value = await stream.undecodable(cursor, record, exc)
+        if value is SKIPPED:
+            return value
+        stream.begin_event(value)
+        try:
+            value = await stream.process(value)
+        except Skip:
+            value = SKIPPED
+        stream.end_event()
+        return value
+
+    async def _wait(self) -> bool:
+        deadlines = [b.deadline for b in self.stream.buffers.values() if b.deadline is not None]
+        if not deadlines:
+            return await self.feed.wait()
+        timeout = max(0.0, min(deadlines) - self.clock())
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.feed.wait()
+        except TimeoutError:
+            return True
+
+    def _hand_out(self, items: list[Item]) -> list[Any]:
+        stream = self.stream
+        items = [item for item in items if item[0].task.alive]
+        stream.taken = items
+        if not items:
+            return []
+        stream.cursor, stream.record, value = items[-1]
+        stream.task = stream.cursor.task
+        stream.begin_event(value)
+        if not self.events:
+            return [value for _, _, value in items]
+        return [stream.make_event(record, cursor, value) for cursor, record, value in items]
+
+    def _finish(self) -> None:
+        stream = self.stream
+        if stream.task is not None and stream.task.alive:
+            stream.task.finish()
+        if stream.enable_acks:
+            for cursor, record, _ in stream.taken:
+                if cursor.task.alive and cursor.acks is not None:
+                    cursor.acks.done(record.offset)
+        stream.events_total += len(stream.taken)
+        stream.taken = []
+        stream.end_event()
+
+
+async def _take_channel(
+    stream: Stream[Any], max_: int, within: float | None, events: bool
+) -> AsyncIterator[list[Any]]:
+    """`take` over what is not a topic: each value is acknowledged as it is taken."""
+    clock = stream.app.clock.monotonic
+    buffer: Buffer[Any] = Buffer(max_, within)
+    wrap = stream.as_event if events else None
+    source = stream.iterate_channel(wrap)
+    pending: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            if pending is None:
+                pending = asyncio.ensure_future(source.__anext__())  # type: ignore[arg-type]
+            deadline = buffer.deadline
+            timeout = None if deadline is None else max(0.0, deadline - clock())
+            done, _ = await asyncio.wait({pending}, timeout=timeout)
+            if done:
+                finished, pending = pending, None
+                try:
+                    full = buffer.add(finished.result(), clock())
+                except StopAsyncIteration:
+                    break
+                if full:
+                    yield buffer.drain()
+            elif len(buffer):
+                yield buffer.drain()
+        if len(buffer):
+            yield buffer.drain()
+    finally:
+        if pending is not None:
+            pending.cancel()
+

@@ -1,0 +1,152 @@
+"""One running instance of an agent: runs its function, and decides what an exception means.
+
+An exception loses no event.  The event's writes are undone; under ``crash`` the function is started again
+with the same event, after a pause that grows, up to a number of times, and then the worker stops with
+one sentence; under ``skip`` the event is counted, logged and left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from faust._machines.retry import Attempts, ErrorPolicy
+from faust.exceptions import AgentFailed, DecodeError, FaustPredicate, PartitionRevoked, StopError
+
+if TYPE_CHECKING:
+    from faust.agents.agent import Agent
+    from faust.streams import Stream
+
+__all__ = ["Actor"]
+
+logger = logging.getLogger(__name__)
+
+
+class Actor:
+    """One instance of an agent's function, and its stream.
+
+    Attributes:
+        agent: The agent.
+        stream: What it iterates over.
+        index: Its number, where the agent has several.
+        restarts: How often the function was started again.
+    """
+
+    def __init__(self, agent: Agent, stream: Stream[Any], index: int | None = None) -> None:
+        self.agent = agent
+        self.stream = stream
+        self.index = index
+        self.restarts = 0
+        self.ended = False
+
+    @property
+    def settled(self) -> bool:
+        """Has it come to its first iteration (or to its end)?"""
+        stream = self.stream.forwarded_to or self.stream
+        return self.ended or stream.started_iteration
+
+    async def run(self) -> None:
+        """Run the function until it returns; start it again after exceptions as the policy says.
+
+        Raises:
+            AgentFailed: it kept failing; the worker must stop.
+        """
+        attempts = Attempts(self.agent.retry_policy)
+        place: Any = None
+        try:
+            while True:
+                try:
+                    await self._run_once()
+                    self._current().finished()
+                    return
+                except asyncio.CancelledError:
+                    raise
+                except PartitionRevoked as exc:
+                    logger.info("Agent %s: %s", self.agent.name, exc)
+                    self._current().failed(redeliver=False)
+                except StopError:
+                    raise
+                except Exception as exc:
+                    here = self._place()
+                    if here != place:
+                        attempts.reset()
+                        place = here
+                    await self._failed(exc, attempts)
+                self.restarts += 1
+        finally:
+            self.ended = True
+
+    def _current(self) -> Stream[Any]:
+        """The stream whose event was in progress: the one behind a ``group_by``, where there is."""
+        return self.stream.forwarded_to or self.stream
+
+    def _place(self) -> Any:
+        stream = self._current()
+        cursor, record = stream.cursor, stream.record
+        return None if cursor is None or record is None else (cursor.tp, record.offset)
+
+    async def _run_once(self) -> None:
+        result = self.agent.fun(self.stream)
+        if hasattr(result, "__aiter__"):
+            await self._run_generator(result)
+        elif isawaitable(result):
+            await result
+
+    async def _run_generator(self, results: AsyncIterator[Any]) -> None:
+        """For agents that yield: what they yield goes to whoever asked, and to the sinks."""
+        try:
+            async for value in results:
+                await self.agent.on_yield(self._current(), value)
+        finally:
+            close = getattr(results, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _failed(self, exc: Exception, attempts: Attempts) -> None:
+        agent, stream = self.agent, self._current()
+        where = self._where(stream)
+        inside = stream.inside
+        policy = agent.error_policy
+        if isinstance(exc, DecodeError):
+            policy = ErrorPolicy.CRASH  # decode errors that may be skipped never get here
+        await agent.call_on_error(exc)
+        if policy is ErrorPolicy.SKIP and inside and not isinstance(exc, FaustPredicate):
+            logger.error(
+                "Agent %s raised%s; the event is skipped (error policy 'skip')",
+                agent.name, where, exc_info=exc,
+            )  # fmt: skip
+            stream.failed(redeliver=False)
+            agent.count_skipped(stream)
+            return
+        delay = None if isinstance(exc, DecodeError) else attempts.failed()
+        stream.failed(redeliver=True)
+        if delay is None:
+            tries = "" if isinstance(exc, DecodeError) else f" {attempts.failures} times"
+            logger.error("Agent %s raised%s", agent.name, where, exc_info=exc)
+            raise AgentFailed(
+                f"agent {agent.name} failed{tries}{where}: {type(exc).__name__}: {exc}. The event "
+                f"is not committed: fix the agent and start again, or let it go on without such "
+                f"events with error_policy='skip'"
+            ) from exc
+        logger.error(
+            "Agent %s raised%s; its writes are undone, and the event is tried again in %.1f s "
+            "(%d of %d)",
+            agent.name, where, delay, attempts.failures, agent.retry_policy.retries, exc_info=exc,
+        )  # fmt: skip
+        await agent.app.clock.sleep(delay)
+
+    @staticmethod
+    def _where(stream: Stream[Any]) -> str:
+        cursor, record = stream.cursor, stream.record
+        if cursor is None or record is None:
+            return ""
+        return (
+            f" at topic {cursor.tp.topic!r} partition {cursor.tp.partition} offset {record.offset} "
+            f"key {record.key!r}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Actor {self.agent.name}#{self.index} restarts={self.restarts}>"

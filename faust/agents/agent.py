@@ -1,0 +1,543 @@
+"""Agents: stream processors.  A function over a stream, its channel, and who may send to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from inspect import getdoc, isasyncgenfunction, isawaitable, iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mode import Service
+
+from faust._core.names import module_name_of
+from faust._machines.retry import ErrorPolicy, RetryPolicy
+from faust._values import HeadersArg, headers_as_list
+from faust.agents.actor import Actor
+from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER, ReqRepResponse
+from faust.agents.replies import ReplyPromise
+from faust.exceptions import ImproperlyConfigured
+from faust.streams import Stream, current_stream
+from faust.utils.times import Seconds, want_seconds
+
+if TYPE_CHECKING:
+    from faust._context import AppContext, Sent
+
+__all__ = ["Agent", "current_agent"]
+
+logger = logging.getLogger(__name__)
+
+
+def current_agent() -> Agent | None:
+    """Return the agent that is processing an event in this asyncio task, or ``None``."""
+    stream = current_stream()
+    agent: Agent | None = None if stream is None else stream.agent
+    return agent
+
+
+class Agent(Service):
+    """A stream processor.
+
+    Arguments:
+        fun: ``async def`` function, or asynchronous generator function, of one stream.
+        app: The app.
+        name: Its name, unique in the app (default: module and function).
+        channel: What it reads: a topic, a channel, a topic's name, or ``None`` for a topic of its own.
+        concurrency: Number of instances that share its events in each worker.  Above 1 the order of events
+            is lost, and tables cannot be written.
+        sink: Where to put what it yields: channels, agents, functions.
+        on_error: Called with (agent, exception) when it raises.
+        error_policy: ``crash`` or ``skip`` (default: ``agent_error_policy``).
+        isolated_partitions: One instance for each partition.
+        use_reply_headers: Replies are asked for by headers (always understood; kept for old callers).
+
+    Raises:
+        ImproperlyConfigured: ``fun`` is not asynchronous; sinks without ``yield``.
+    """
+
+    abstract = False
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        *,
+        app: AppContext,
+        name: str | None = None,
+        channel: Any = None,
+        concurrency: int = 1,
+        sink: Iterable[Any] | None = None,
+        on_error: Callable[..., Any] | None = None,
+        supervisor_strategy: Any = None,
+        help: str | None = None,
+        schema: Any = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        isolated_partitions: bool = False,
+        use_reply_headers: bool | None = True,
+        error_policy: str | None = None,
+        beacon: Any = None,
+        loop: Any = None,
+        **topic_options: Any,
+    ) -> None:
+        super().__init__(beacon=beacon, loop=loop)
+        self.app = app
+        self.fun = fun
+        self.name = name or f"{module_name_of(fun)}.{fun.__qualname__}"
+        self.concurrency = concurrency
+        self.help = help if help is not None else (getdoc(fun) or "")
+        self.isolated_partitions = isolated_partitions
+        self.use_reply_headers = use_reply_headers
+        self.supervisor_strategy = supervisor_strategy
+        self.skipped = 0
+        self.actors: list[Actor] = []
+        self._sinks: list[Any] = []
+        self._on_error = on_error
+        self._given_policy = error_policy
+        self._channel_arg = channel
+        self._schema, self._key_type, self._value_type = schema, key_type, value_type
+        self._topic_options = topic_options
+        self._channel: Any = None
+        self._running: list[asyncio.Task[None]] = []
+        for each in sink or ():
+            self.add_sink(each)
+        self._check_definition()
+
+    def _check_definition(self) -> None:
+        fun = getattr(self.fun, "__func__", self.fun)
+        if not (iscoroutinefunction(fun) or isasyncgenfunction(fun) or not _is_plain(fun)):
+            raise ImproperlyConfigured(
+                f"agent {self.name!r} must be defined with 'async def': it gets a stream, which is "
+                f"iterated over with 'async for'"
+            )
+        if self.concurrency < 1:
+            raise ImproperlyConfigured(
+                f"agent {self.name!r}: concurrency must be at least 1, not {self.concurrency}"
+            )
+        if self.isolated_partitions and self.concurrency > 1:
+            raise ImproperlyConfigured(
+                f"agent {self.name!r}: isolated_partitions needs concurrency=1 "
+                f"(each partition has an instance of its own)"
+            )
+        typed = self._schema or self._key_type or self._value_type
+        if typed and not (self._channel_arg is None or isinstance(self._channel_arg, str)):
+            raise ImproperlyConfigured(
+                f"agent {self.name!r}: give key_type, value_type and schema to the topic, not to "
+                f"the agent that reads it"
+            )
+        if self._sinks and iscoroutinefunction(fun):
+            raise ImproperlyConfigured(f"agent {self.name!r} must yield to use sinks")
+
+    # -- what it reads ------------------------------------------------------------------
+
+    @property
+    def channel(self) -> Any:
+        """The channel it reads; made on first use."""
+        if self._channel is None:
+            self._channel = self._make_channel(self._channel_arg)
+        return self._channel
+
+    def _make_channel(self, arg: Any) -> Any:
+        if arg is None or isinstance(arg, str):
+            name = arg if arg is not None else f"{self.app.conf.id}-{self.name}"
+            return self.app.topic(
+                name,
+                internal=True,
+                has_prefix=arg is None,
+                schema=self._schema,
+                key_type=self._key_type,
+                value_type=self._value_type,
+                **self._topic_options,
+            )
+        if not (hasattr(arg, "send") and hasattr(arg, "stream")):
+            raise TypeError(
+                f"agent {self.name!r}: channel must be a topic, a channel or a topic's name, "
+                f"not {arg!r}"
+            )
+        return arg
+
+    @property
+    def reads_topic(self) -> bool:
+        """Does it read the log (or a channel in memory)?"""
+        return bool(getattr(self.channel, "is_topic", False))
+
+    @property
+    def error_policy(self) -> ErrorPolicy:
+        """What happens to an event for which it raises."""
+        given = self._given_policy
+        return ErrorPolicy(given if given is not None else self.app.conf.agent_error_policy)
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How often, and when, an event for which it raised is tried again."""
+        conf = self.app.conf
+        return RetryPolicy(
+            retries=conf.agent_error_retries,
+            first_delay=conf.agent_error_backoff,
+            max_delay=conf.agent_error_backoff_max,
+        )
+
+    # -- life ---------------------------------------------------------------------------
+
+    def make_stream(self, index: int | None = None) -> Stream[Any]:
+        """Return a stream over its channel, for one of its instances."""
+        shared = self.concurrency > 1
+        stream = self.app.stream(
+            self.channel,
+            name=self.name,
+            shared=shared,
+            may_write=not shared,
+            concurrency_index=index,
+            prefix=f"{self.name}-",
+            beacon=self.beacon,
+        )
+        stream.agent = self
+        if self.reads_topic:
+            stream.open_feed()
+        return stream  # type: ignore[no-any-return]  # the app's Stream class
+
+    stream = make_stream
+
+    async def on_start(self) -> None:
+        """Start its instances."""
+        for index in range(self.concurrency):
+            actor = Actor(self, self.make_stream(index), index if self.concurrency > 1 else None)
+            self.actors.append(actor)
+            self._spawn(actor.run(), f"agent:{self.name}#{index}")
+
+    def add_forwarder(self, stream: Stream[Any]) -> None:
+        """Run what a ``group_by`` or ``through`` of one of its streams forwards."""
+        forward = stream.forward
+        assert forward is not None
+        clone = _Forwarder(self, stream, forward)
+        self.actors.append(clone)
+        self._spawn(clone.run(), f"agent:{self.name}:forward")
+
+    def _spawn(self, coroutine: Any, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._running.append(task)
+        task.add_done_callback(self._actor_done)
+
+    def _actor_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        app: Any = self.app
+        app.on_agent_crashed(self, task.exception())
+
+    @property
+    def settled(self) -> bool:
+        """Have all its instances come to their first iteration?"""
+        return all(actor.settled for actor in self.actors)
+
+    def streams(self) -> list[Stream[Any]]:
+        """Return the streams of its instances, those behind ``group_by`` included."""
+        found: list[Stream[Any]] = []
+        for actor in self.actors:
+            found.append(actor.stream)
+            if actor.stream.forwarded_to is not None:
+                found.append(actor.stream.forwarded_to)
+        return list(dict.fromkeys(found))
+
+    async def on_stop(self) -> None:
+        """End its instances; what they had in progress was not committed."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+        self.actors.clear()
+
+    # -- results and errors -----------------------------------------------------------------
+
+    async def on_yield(self, stream: Stream[Any], value: Any) -> None:
+        """It has yielded: answer who asked, then fill the sinks in order."""
+        event = stream.current_event
+        if event is not None and REPLY_HEADER in event.headers:
+            await self._reply(event, value)
+        for sink in self._sinks:
+            await _put(sink, value)
+
+    async def _reply(self, event: Any, value: Any, error: Any = None) -> None:
+        reply_to = event.headers[REPLY_HEADER].decode()
+        correlation_id = event.headers.get(CORRELATION_HEADER, b"").decode()
+        key = event.key.decode(errors="replace") if isinstance(event.key, bytes) else event.key
+        response = ReqRepResponse(
+            key=key, value=value, correlation_id=correlation_id, error=error
+        )
+        topic = self.app.topic(reply_to)
+        await topic.send(value=response)
+
+    def add_sink(self, sink: Any) -> None:
+        """Put what it yields there, too: a channel, a topic's name, an agent or a function."""
+        if sink not in self._sinks:
+            self._sinks.append(sink)
+
+    async def call_on_error(self, exc: Exception) -> None:
+        """Tell who asked to be told, and, for a request, the caller."""
+        if self._on_error is not None:
+            result = self._on_error(self, exc)
+            if isawaitable(result):
+                await result
+
+    def count_skipped(self, stream: Stream[Any]) -> None:
+        """An event was left out by its error policy."""
+        self.skipped += 1
+        tp = None if stream.cursor is None else stream.cursor.tp
+        self.app.monitor.on_event_skipped(self.name, tp)
+
+    # -- sending to it ---------------------------------------------------------------------
+
+    async def cast(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+    ) -> None:
+        """Send it a message, and expect nothing."""
+        await self.send(
+            value, key=key, partition=partition, timestamp=timestamp, headers=headers
+        )
+
+    async def send(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+        reply_to: Any = None,
+        correlation_id: str | None = None,
+        force: bool = False,
+    ) -> Sent:
+        """Send it a message; with ``reply_to``, its answer goes there."""
+        pairs = headers_as_list(headers)
+        if reply_to is not None:
+            pairs.append((REPLY_HEADER, _topic_name(reply_to).encode()))
+            pairs.append((CORRELATION_HEADER, (correlation_id or str(uuid4())).encode()))
+        sent: Sent = await self.channel.send(
+            value,
+            key=key,
+            partition=partition,
+            timestamp=timestamp,
+            headers=pairs or None,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            callback=callback,
+        )
+        return sent
+
+    async def ask(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        reply_to: Any = None,
+        correlation_id: str | None = None,
+        timeout: Seconds | None = None,
+    ) -> Any:
+        """Send it a message and wait for what it yields.
+
+        Arguments:
+            timeout: Seconds to wait at most (``None``: for ever).
+
+        Raises:
+            TimeoutError: no answer came in time.
+            AgentError: it raised.
+            RuntimeError: the event that asks keeps this very agent from going on, because both
+                write one table.
+        """
+        self._check_deadlock()
+        promise = await self.ask_nowait(
+            value,
+            key=key,
+            partition=partition,
+            timestamp=timestamp,
+            headers=headers,
+            reply_to=reply_to,
+            correlation_id=correlation_id,
+        )
+        async with asyncio.timeout(None if timeout is None else want_seconds(timeout)):
+            return await promise
+
+    def _check_deadlock(self) -> None:
+        stream = current_stream()
+        gate = None if stream is None or stream.task is None else stream.task.gate
+        if stream is not None and gate is not None and stream.inside:
+            if self.name in gate.readers and gate.inside == stream.reader != self.name:
+                raise RuntimeError(
+                    f"agent {stream.reader!r} asks agent {self.name!r}, and both write one table: "
+                    f"the answer could wait for this event, and this event for the answer. Use "
+                    f"cast() or send(), or keep the table to one of them"
+                )
+
+    async def ask_nowait(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        reply_to: Any = None,
+        correlation_id: str | None = None,
+        force: bool = False,
+    ) -> ReplyPromise:
+        """As `ask`, without waiting: returns the promise of the answer."""
+        app: Any = self.app
+        where = _topic_name(reply_to) if reply_to is not None else app.conf.reply_to
+        promise = ReplyPromise(where, correlation_id or str(uuid4()))
+        await app.expect_reply(promise)
+        await self.send(
+            value,
+            key=key,
+            partition=partition,
+            timestamp=timestamp,
+            headers=headers,
+            reply_to=where,
+            correlation_id=promise.correlation_id,
+        )
+        return promise
+
+    # -- many at once ------------------------------------------------------------------------
+
+    async def map(
+        self, values: Any, key: Any = None, reply_to: Any = None
+    ) -> AsyncIterator[Any]:
+        """Ask with many values; yield the answers as they arrive."""
+        async for answer in self.kvmap(_with_key(values, key), reply_to):
+            yield answer
+
+    async def kvmap(self, items: Any, reply_to: Any = None) -> AsyncIterator[Any]:
+        """Ask with many (key, value) pairs; yield the answers as they arrive."""
+        arrived: asyncio.Queue[ReplyPromise] = asyncio.Queue()
+        sent = answered = 0
+        async for key, value in _as_async(items):
+            promise = await self.ask_nowait(value, key=key, reply_to=reply_to)
+            promise.add_done_callback(arrived.put_nowait)  # type: ignore[arg-type]  # it is that promise
+            sent += 1
+            while not arrived.empty():
+                answered += 1
+                yield arrived.get_nowait().result()
+        while answered < sent:
+            answered += 1
+            yield (await arrived.get()).result()
+
+    async def join(self, values: Any, key: Any = None, reply_to: Any = None) -> list[Any]:
+        """Ask with many values; return the answers in the same order."""
+        return await self.kvjoin(_with_key(values, key), reply_to)
+
+    async def kvjoin(self, items: Any, reply_to: Any = None) -> list[Any]:
+        """Ask with many (key, value) pairs; return the answers in the same order."""
+        promises = [
+            await self.ask_nowait(value, key=key, reply_to=reply_to)
+            async for key, value in _as_async(items)
+        ]
+        return list(await asyncio.gather(*promises))
+
+    # -- copies -----------------------------------------------------------------------------
+
+    def clone(self, *, cls: type[Agent] | None = None, **options: Any) -> Agent:
+        """Return an agent like this one, with some options changed."""
+        return (cls or type(self))(**{**self.info(), **options})
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the options that make up this agent."""
+        return {
+            "app": self.app,
+            "fun": self.fun,
+            "name": self.name,
+            "channel": self.channel,
+            "concurrency": self.concurrency,
+            "sink": list(self._sinks),
+            "on_error": self._on_error,
+            "supervisor_strategy": self.supervisor_strategy,
+            "help": self.help,
+            "isolated_partitions": self.isolated_partitions,
+            "use_reply_headers": self.use_reply_headers,
+            "error_policy": self._given_policy,
+        }
+
+    def get_topic_names(self) -> Sequence[str]:
+        """Return the names of the topics it reads."""
+        return list(getattr(self.channel, "topics", ()))
+
+    def __call__(self, stream: Any) -> Any:
+        """Call its function, as it was before it was decorated."""
+        return self.fun(stream)
+
+    @property
+    def label(self) -> str:
+        """Name shown in logs."""
+        return f"Agent: {self.name}"
+
+    @property
+    def shortlabel(self) -> str:
+        """Short name shown in logs."""
+        return self.label
+
+    def __repr__(self) -> str:
+        return f"<Agent: {self.name} instances={len(self.actors)}>"
+
+
+class _Forwarder(Actor):
+    """The part of an agent that forwards a stream to another topic."""
+
+    def __init__(self, agent: Agent, stream: Stream[Any], forward: Callable[[], Any]) -> None:
+        super().__init__(agent, stream)
+        self._forward = forward
+
+    @property
+    def settled(self) -> bool:
+        return self.ended or self.stream.started_iteration
+
+    def _current(self) -> Stream[Any]:
+        return self.stream
+
+    async def _run_once(self) -> None:
+        await self._forward()
+
+
+def _is_plain(fun: Any) -> bool:
+    """Is it a plain function (and so one that cannot return a coroutine by its nature)?"""
+    return hasattr(fun, "__code__") and not hasattr(fun, "__wrapped__")
+
+
+def _topic_name(where: Any) -> str:
+    if isinstance(where, str):
+        return where
+    channel = getattr(where, "channel", where)
+    if not hasattr(channel, "get_topic_name"):
+        raise ValueError(f"a reply can only go to a topic, not to {where!r}")
+    return str(channel.get_topic_name())
+
+
+async def _put(sink: Any, value: Any) -> None:
+    if hasattr(sink, "send"):
+        await sink.send(value)
+        return
+    result = sink(value)
+    if isawaitable(result):
+        await result
+
+
+async def _with_key(values: Any, key: Any) -> AsyncIterator[tuple[Any, Any]]:
+    async for value in _as_async(values):
+        yield key, value
+
+
+async def _as_async(items: Any) -> AsyncIterator[Any]:
+    if hasattr(items, "__aiter__"):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

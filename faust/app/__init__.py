@@ -1,0 +1,5 @@
+"""The application."""
+
+from faust.app.base import App
+
+__all__ = ["App"]

@@ -1,0 +1,704 @@
+"""The application: what users define everything with.
+
+Lazy: making an app, and everything at import time, touches no broker, no file and no event loop.  The
+settings are read when something first needs one; the classes they name are imported then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+
+from faust._engine.host import Host
+from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
+from faust._engine.signals import Signal, SyncSignal
+from faust._values import TP, Headers, HeadersArg, Message
+from faust.exceptions import ImproperlyConfigured
+from faust.utils import venusian
+from faust.utils.times import Seconds, want_seconds
+
+if TYPE_CHECKING:
+    from faust._context import Sent
+    from faust.agents.agent import Agent
+    from faust.assignor.partition_assignor import PartitionAssignor
+    from faust.channels import Channel
+    from faust.conductor import TopicConductor
+    from faust.events import Event
+    from faust.router import Router
+    from faust.sensors.monitor import Monitor
+    from faust.serializers.registry import Registry
+    from faust.settings import Settings
+    from faust.streams import Stream
+    from faust.tables.manager import TableManager
+    from faust.tables.table import Table
+    from faust.topics import Topic
+
+__all__ = ["App"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What `App.discover` looks for.
+SCAN_CATEGORIES = ("faust.agent", "faust.command", "faust.page", "faust.service", "faust.task")
+
+
+class App(Host):
+    """An application: agents, tables, topics, timers, pages, commands, and the worker that runs them.
+
+    Arguments:
+        id: Names the app; all its workers form the group of that name.
+        monitor: Use this monitor.
+        config_source: Where further settings come from (module, path, mapping, object).
+        settings: Any setting (see the settings reference); unknown names are refused.
+
+    Raises:
+        ImproperlyConfigured: a setting is unknown or of the wrong type (when first needed).
+    """
+
+    abstract = False
+
+    SCAN_CATEGORIES: ClassVar[tuple[str, ...]] = SCAN_CATEGORIES
+
+    on_before_configured = SyncSignal()
+    on_configured = SyncSignal()
+    on_after_configured = SyncSignal()
+    on_worker_init = SyncSignal()
+    on_partitions_assigned = Signal()
+    on_partitions_revoked = Signal()
+    on_rebalance_complete = Signal()
+    on_before_shutdown = Signal()
+    on_produce_message = SyncSignal()
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        monitor: Monitor | None = None,
+        config_source: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        beacon: Any = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(beacon=beacon, loop=loop)
+        self._id = id
+        self._given = settings
+        self._config_source = config_source
+        self._conf: Settings | None = None
+        self._cli_settings: dict[str, Any] = {}
+        self._configuring = threading.RLock()
+        self._made: dict[str, Any] = {} if monitor is None else {"monitor": monitor}
+        self._task_categories: dict[Any, str] = {}
+        self.finalized = False
+        self.in_worker = False
+        self.tracer: Any = None
+
+    # -- configuration -----------------------------------------------------------------------
+
+    @property
+    def conf(self) -> Settings:  # type: ignore[override]  # the host declares it as an attribute
+        """The settings; read on first use."""
+        conf = self._conf
+        return conf if conf is not None else self._configure()
+
+    @conf.setter
+    def conf(self, conf: Settings) -> None:
+        self._conf = conf
+        self._made.pop("serializers", None)
+
+    def _configure(self) -> Settings:
+        from faust.settings import Settings
+
+        with self._configuring:
+            if self._conf is not None:
+                return self._conf
+            self.on_before_configured.send(self)
+            conf = Settings(
+                self._id,
+                cli=self._cli_settings,
+                config_source=self._config_source,
+                **self._given,
+            )
+            self.on_configured.send(self, conf)
+            conf.seal()
+            self._conf = conf
+        self.on_after_configured.send(self)
+        return conf
+
+    def config_from_object(self, obj: Any, *, silent: bool = False, force: bool = False) -> None:
+        """Take settings from a module, a path of one, a mapping or an object.
+
+        Arguments:
+            silent: Ignore a path that cannot be imported.
+        """
+        if silent and isinstance(obj, str):
+            from faust._core.names import symbol_by_name
+
+            try:
+                obj = symbol_by_name(obj)
+            except ImportError:
+                return
+        self._config_source = obj
+        if self._conf is not None:
+            self._conf = None
+            self._configure()
+
+    def use_command_line(self, **settings: Any) -> None:
+        """Settings given as options of a command: they come before all others."""
+        self._cli_settings.update({k: v for k, v in settings.items() if v is not None})
+        if self._conf is not None:
+            for name, value in settings.items():
+                if value is not None:
+                    setattr(self._conf, name, value)
+
+    def finalize(self) -> None:
+        """Check that the app is complete.
+
+        Raises:
+            ImproperlyConfigured: it has no id.
+        """
+        if not self.finalized:
+            if not self.conf.id:
+                raise ImproperlyConfigured("an app needs an id: faust.App('myapp')")
+            self.finalized = True
+
+    # -- parts, made on first use ------------------------------------------------------------
+
+    def _part(self, name: str, make: Callable[[], Any]) -> Any:
+        part = self._made.get(name)
+        if part is None:
+            with self._configuring:
+                part = self._made.get(name)
+                if part is None:
+                    part = self._made[name] = make()
+        return part
+
+    @property
+    def serializers(self) -> Registry:
+        """The registry of serializers."""
+        conf = self.conf
+        made: Registry = self._part(
+            "serializers",
+            lambda: conf.Serializers(
+                key_serializer=conf.key_serializer, value_serializer=conf.value_serializer
+            ),
+        )
+        return made
+
+    @property
+    def monitor(self) -> Monitor:  # type: ignore[override]  # the host declares it as an attribute
+        """The main sensor."""
+        made: Monitor = self._part("monitor", lambda: self.conf.Monitor())
+        return made
+
+    @monitor.setter
+    def monitor(self, monitor: Monitor) -> None:
+        self._made["monitor"] = monitor
+
+    @property
+    def sensors(self) -> Monitor:
+        """Add further sensors here: ``app.sensors.add(sensor)``."""
+        return self.monitor
+
+    @property
+    def topics(self) -> TopicConductor:  # type: ignore[override]  # see above
+        """The topic conductor: who reads what."""
+        made: TopicConductor = self._part(
+            "topics", lambda: self.conf.TopicConductor(self, beacon=self.beacon)
+        )
+        return made
+
+    @property
+    def tables(self) -> TableManager:  # type: ignore[override]  # see above
+        """The table manager: the tables by name."""
+        made: TableManager = self._part(
+            "tables", lambda: self.conf.TableManager(self, beacon=self.beacon)
+        )
+        return made
+
+    @property
+    def assignor(self) -> PartitionAssignor:  # type: ignore[override]  # see above
+        """What assigns partitions."""
+        made: PartitionAssignor = self._part(
+            "assignor",
+            lambda: self.conf.PartitionAssignor(self, replicas=self.conf.table_standby_replicas),
+        )
+        return made
+
+    @property
+    def router(self) -> Router:
+        """What finds the worker for a key."""
+        made: Router = self._part("router", lambda: self.conf.Router(self))
+        return made
+
+    @property
+    def http_client(self) -> Any:
+        """An HTTP client session, made on first use and closed with the app."""
+        return self._part("http_client", lambda: self.conf.HttpClient())
+
+    @http_client.setter
+    def http_client(self, client: Any) -> None:
+        self._made["http_client"] = client
+
+    @property
+    def web(self) -> Any:
+        """The web server's views."""
+        from faust.web import Web
+
+        return self._part("web", lambda: Web(self))
+
+    # -- topics, channels, streams ------------------------------------------------------------
+
+    def topic(
+        self,
+        *topics: str,
+        pattern: str | re.Pattern[str] | None = None,
+        schema: Any = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        partitions: int | None = None,
+        retention: Seconds | None = None,
+        compacting: bool | None = None,
+        deleting: bool | None = None,
+        replicas: int | None = None,
+        acks: bool = True,
+        internal: bool = False,
+        config: Mapping[str, Any] | None = None,
+        maxsize: int | None = None,
+        allow_empty: bool = False,
+        has_prefix: bool = False,
+        loop: Any = None,
+    ) -> Topic[Any]:
+        """Describe one or several topics (see `faust.Topic`)."""
+        made: Topic[Any] = self.conf.Topic(
+            self,
+            topics=topics,
+            pattern=pattern,
+            schema=schema,
+            key_type=key_type,
+            value_type=value_type,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            partitions=partitions,
+            retention=retention,
+            compacting=compacting,
+            deleting=deleting,
+            replicas=replicas,
+            acks=acks,
+            internal=internal,
+            config=config,
+            maxsize=maxsize,
+            allow_empty=allow_empty,
+            has_prefix=has_prefix,
+        )
+        return made
+
+    def channel(
+        self,
+        *,
+        schema: Any = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        maxsize: int | None = None,
+        loop: Any = None,
+    ) -> Channel[Any]:
+        """Make a channel in memory (see `faust.Channel`)."""
+        from faust.channels import Channel
+
+        return Channel(
+            self, schema=schema, key_type=key_type, value_type=value_type, maxsize=maxsize
+        )
+
+    def stream(self, channel: Any, beacon: Any = None, **options: Any) -> Stream[Any]:
+        """Make a stream over a topic, a channel or any iterable."""
+        name = options.pop("name", "")
+        made: Stream[Any] = self.conf.Stream(
+            channel, app=self, name=name, beacon=beacon or self.beacon, **options
+        )
+        if not name and getattr(channel, "is_topic", False):
+            self.note_stream(made)
+        return made
+
+    def create_event(self, key: Any, value: Any, headers: HeadersArg, message: Message) -> Event[Any]:
+        """Make an event of this app."""
+        made: Event[Any] = self.conf.Event(self, key, value, headers, message)
+        return made
+
+    # -- agents ----------------------------------------------------------------------------------
+
+    def agent(
+        self,
+        channel: Any = None,
+        *,
+        name: str | None = None,
+        concurrency: int = 1,
+        supervisor_strategy: Any = None,
+        sink: Iterable[Any] | None = None,
+        isolated_partitions: bool = False,
+        use_reply_headers: bool = True,
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], Agent]:
+        """Decorate a function of a stream: it becomes an agent (see `faust.Agent`).
+
+        Raises:
+            ImproperlyConfigured: there is an agent of that name; the function is not asynchronous.
+        """
+        if callable(channel) and not hasattr(channel, "stream"):
+            return self._add_agent(channel)  # type: ignore[return-value]  # @app.agent, no brackets
+
+        return partial(
+            self._add_agent,
+            channel=channel,
+            name=name,
+            concurrency=concurrency,
+            supervisor_strategy=supervisor_strategy,
+            sink=sink,
+            isolated_partitions=isolated_partitions,
+            use_reply_headers=use_reply_headers,
+            **options,
+        )
+
+    actor = agent
+
+    def _add_agent(self, fun: Callable[..., Any], **options: Any) -> Agent:
+        agent: Agent = self.conf.Agent(fun, app=self, beacon=self.beacon, **options)
+        known = self.agents.get(agent.name)
+        if known is not None and not _same_code(known.fun, fun):
+            raise ImproperlyConfigured(
+                f"there are two agents with the name {agent.name!r}: give one another with name=..."
+            )
+        self.agents[agent.name] = agent
+        venusian.attach(agent, lambda _found: None, category="faust.agent")
+        return agent
+
+    # -- tables ------------------------------------------------------------------------------------
+
+    def Table(  # noqa: N802 - the public name
+        self,
+        name: str,
+        *,
+        default: Callable[[], Any] | None = None,
+        window: Any = None,
+        partitions: int | None = None,
+        help: str | None = None,
+        **options: Any,
+    ) -> Table[Any, Any]:
+        """Define a table (see `faust.Table`)."""
+        return self._add_table(
+            self.conf.Table,
+            name=name,
+            default=default,
+            window=window,
+            partitions=partitions,
+            help=help,
+            **options,
+        )
+
+    def GlobalTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+        """Define a table that every worker has all of (see `faust.GlobalTable`)."""
+        return self._add_table(self.conf.GlobalTable, name=name, **options)
+
+    def Set(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+        """Define a distributed set (see `faust.Set`)."""
+        return self._add_table(self.conf.Set, name=name, **options)
+
+    def SetTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+        """Define a table of sets (see `faust.SetTable`)."""
+        return self._add_table(self.conf.SetTable, name=name, **options)
+
+    def _add_table(self, cls: Any, **options: Any) -> Any:
+        return self.tables.add(cls(self, beacon=self.beacon, **options))
+
+    # -- tasks, timers, pages, commands, services ------------------------------------------------------
+
+    def task(
+        self, fun: Any = None, *, on_leader: bool = False, traced: bool = True
+    ) -> Any:
+        """Decorate a coroutine function that runs once the app is operational."""
+        if fun is None:
+            return partial(self.task, on_leader=on_leader, traced=traced)
+        self.registry.tasks.append(TaskSpec(fun, on_leader))
+        return venusian.attach(fun, lambda _found: None, category="faust.task")
+
+    def timer(
+        self,
+        interval: Seconds,
+        on_leader: bool = False,
+        traced: bool = True,
+        name: str | None = None,
+        max_drift_correction: float = 0.1,
+    ) -> Callable[[F], F]:
+        """Decorate a coroutine function that runs every ``interval`` seconds, first after one."""
+        seconds = want_seconds(interval)
+        if seconds <= 0:
+            raise ValueError(f"a timer needs an interval above 0 seconds, not {interval!r}")
+
+        def add(fun: F) -> F:
+            label = name or getattr(fun, "__qualname__", repr(fun))
+            self.registry.timers.append(
+                TimerSpec(
+                    fun,
+                    label,
+                    interval=seconds,
+                    on_leader=on_leader,
+                    max_drift_correction=max_drift_correction,
+                )
+            )
+            return venusian.attach(fun, lambda _found: None, category="faust.task")
+
+        return add
+
+    def crontab(
+        self,
+        cron_format: str,
+        *,
+        timezone: Any = None,
+        tz: Any = None,
+        on_leader: bool = False,
+        traced: bool = True,
+    ) -> Callable[[F], F]:
+        """Decorate a coroutine function that runs as a crontab says (``timezone`` or ``tz``)."""
+        from faust.utils.cron import Cron
+
+        Cron(cron_format, timezone or tz or "UTC")
+
+        def add(fun: F) -> F:
+            self.registry.timers.append(
+                TimerSpec(
+                    fun,
+                    getattr(fun, "__qualname__", repr(fun)),
+                    cron=cron_format,
+                    timezone=timezone or tz,
+                    on_leader=on_leader,
+                )
+            )
+            return venusian.attach(fun, lambda _found: None, category="faust.task")
+
+        return add
+
+    def page(
+        self,
+        path: str,
+        *,
+        base: Any = None,
+        cors_options: Any = None,
+        name: str | None = None,
+    ) -> Callable[[Any], Any]:
+        """Decorate a view: an ``async def`` function of a request, or a `View` class."""
+
+        def add(fun: Any) -> Any:
+            from faust.web.views import view_from
+
+            view = view_from(fun, base=base)
+            label = name or getattr(fun, "__name__", path)
+            self.registry.pages.append(PageSpec(path, view, label, cors_options))
+            return venusian.attach(view, lambda _found: None, category="faust.page")
+
+        return add
+
+    def table_route(
+        self,
+        table: Any,
+        shard_param: str | None = None,
+        *,
+        query_param: str | None = None,
+        match_info: str | None = None,
+        exact_key: str | None = None,
+    ) -> Callable[[Any], Any]:
+        """Decorate a view: it is answered by the worker that has the key of a table."""
+        from faust.web.routing import table_route
+
+        return table_route(
+            self,
+            table,
+            query_param=query_param or shard_param,
+            match_info=match_info,
+            exact_key=exact_key,
+        )
+
+    def command(self, *options: Any, base: Any = None, **attributes: Any) -> Callable[[Any], Any]:
+        """Decorate a function: it becomes a command of the ``faust`` program."""
+
+        def add(fun: Any) -> Any:
+            from faust.cli.base import command_from
+
+            command = command_from(fun, options, base=base, **attributes)
+            self.registry.commands.append(command)
+            return venusian.attach(command, lambda _found: None, category="faust.command")
+
+        return add
+
+    def service(self, service: Any) -> Any:
+        """Add a `mode.Service`, as a class (also as a decorator) or an instance."""
+        self.registry.services.append(service)
+        if isinstance(service, type):
+            venusian.attach(service, lambda _found: None, category="faust.service")
+        return service
+
+    # -- sending --------------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        channel: Any,
+        key: Any = None,
+        value: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        schema: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+    ) -> Sent:
+        """Send a message to a channel, or to the topic of that name (see `Topic.send`)."""
+        target = self._send_target(channel) if isinstance(channel, str) else channel
+        sent: Sent = await target.send(
+            value,
+            key=key,
+            partition=partition,
+            timestamp=timestamp,
+            headers=headers,
+            schema=schema,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            callback=callback,
+        )
+        return sent
+
+    def _send_target(self, name: str) -> Topic[Any]:
+        targets: dict[str, Topic[Any]] = self._part("send_targets", dict)
+        topic = targets.get(name)
+        if topic is None:
+            topic = targets[name] = self.topic(name)
+        return topic
+
+    def produce_hook(
+        self,
+    ) -> Callable[[Any, Any, int | None, float | None, Headers], None] | None:
+        """Return what sends `on_produce_message`, if anybody listens."""
+        signal = self.on_produce_message
+        if not signal:
+            return None
+
+        def hook(
+            key: Any, value: Any, partition: int | None, timestamp: float | None, headers: Headers
+        ) -> None:
+            signal.send(
+                self,
+                key=key,
+                value=value,
+                partition=partition,
+                timestamp=timestamp,
+                headers=headers,
+            )
+
+        return hook
+
+    # -- running -----------------------------------------------------------------------------------------
+
+    async def start_client(self) -> None:
+        """Connect for sending and asking, without becoming a worker."""
+        self.client_only = True
+        await self.maybe_start_client()
+
+    def discover(
+        self,
+        *extra_modules: str,
+        categories: Iterable[str] | None = None,
+        ignore: Iterable[Any] | None = None,
+    ) -> None:
+        """Import and scan packages for agents, tasks, pages, commands and services.
+
+        Arguments:
+            extra_modules: Packages beside those of the ``autodiscover`` setting.
+
+        Raises:
+            ImproperlyConfigured: ``autodiscover=True`` without an ``origin``.
+            ImportError: a package, or something in it, cannot be imported.
+        """
+        modules = [*self._modules_to_scan(), *extra_modules]
+        if modules:
+            venusian.scan(modules, categories=tuple(categories or self.SCAN_CATEGORIES))
+
+    def _modules_to_scan(self) -> list[str]:
+        wanted = self.conf.autodiscover
+        if callable(wanted):
+            return list(wanted())
+        if wanted is True:
+            if not self.conf.origin:
+                raise ImproperlyConfigured(
+                    "autodiscover=True needs origin='your.package' to know what to scan"
+                )
+            return [self.conf.origin]
+        return list(wanted) if wanted else []
+
+    def worker_init(self) -> None:
+        """A worker, or another command, begins: sent once for each process."""
+        if not self._made.get("worker_inited"):
+            self._made["worker_inited"] = True
+            self.on_worker_init.send(self)
+
+    def main(self) -> NoReturn:
+        """Run the ``faust`` program with this app and the arguments of this process."""
+        from faust.cli.faust import run_app
+
+        run_app(self)
+
+    def Worker(self, **options: Any) -> Any:  # noqa: N802 - the public name
+        """Make a worker for this app."""
+        return self.conf.Worker(self, **options)
+
+    # -- rebalances --------------------------------------------------------------------------------------
+
+    async def on_assigned(self, assigned: set[TP]) -> None:
+        await super().on_assigned(assigned)
+        await self.on_partitions_assigned.send(self, assigned)
+
+    async def on_revoked(self, revoked: set[TP]) -> None:
+        await super().on_revoked(revoked)
+        await self.on_partitions_revoked.send(self, revoked)
+
+    async def on_operational(self) -> None:
+        await self.on_rebalance_complete.send(self)
+        await super().on_operational()
+
+    async def on_stop(self) -> None:
+        await self.on_before_shutdown.send(self)
+        await super().on_stop()
+        client = self._made.pop("http_client", None)
+        if client is not None:
+            await client.close()
+
+    def is_leader(self) -> bool:
+        """Does this worker lead: does it hold partition 0 of the leader topic?"""
+        leader = self._made.get("leader")
+        return bool(leader is not None and leader.is_leader())
+
+    # -- showing -----------------------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        """Name shown in logs."""
+        return f"App: {self._id}"
+
+    @property
+    def shortlabel(self) -> str:
+        """Short name shown in logs."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        if self._conf is None:
+            return f"<{type(self).__name__}: {self._id} (not configured)>"
+        return f"<{type(self).__name__}: {self._conf.id} agents={len(self.agents)}>"
+
+
+def _same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Is it the same function, defined again because its module was imported under another name?"""
+    a, b = getattr(one, "__code__", None), getattr(other, "__code__", None)
+    if a is None or b is None:
+        return one is other
+    return (a.co_filename, a.co_firstlineno) == (b.co_filename, b.co_firstlineno)

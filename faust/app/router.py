@@ -1,0 +1,5 @@
+"""The router, under the name that settings use."""
+
+from faust.router import Router
+
+__all__ = ["Router"]

@@ -1,0 +1,355 @@
+"""What every table has: a name, types, a changelog, and one slice of state for each task.
+
+The hot path is `Table.__getitem__` and `Table.__setitem__` in ``table.py``; this file is what they
+stand on.  A table finds its state by the *run* of the task whose event is in progress: a run that
+is over, or one of topics with another number of partitions, is not in ``slices``, and the write is
+refused with a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mode import Service
+
+from faust.exceptions import ImproperlyConfigured, PartitionRevoked, PartitionsMismatch
+from faust.stores.overlay import ABSENT, Slice, SliceCodec
+from faust.streams import Stream, current_stream
+from faust.windows import Window
+
+if TYPE_CHECKING:
+    from faust._context import AppContext
+    from faust._machines.effects import TaskRun
+    from faust.topics import Topic
+
+__all__ = ["Collection"]
+
+
+class Collection(Service):
+    """State that is spread over the workers of an app, and kept in a changelog.
+
+    Arguments:
+        app: The app.
+        name: Its name, unique in the app.
+        default: Called without arguments for the value of a key that is missing.
+        key_type, value_type, schema: How keys and values are typed and encoded.
+        partitions: Partitions of the changelog (default: those of the topics of the agents that write
+            it, else ``topic_partitions``).
+        window: Makes it a windowed table.
+        changelog_topic: Use this topic for the changelog.
+        help: One line, shown by ``faust tables``.
+        on_recover: Coroutine function, called when a restore has finished.
+        on_window_close: Called with (key, value) when a window has closed.
+        store: URL of the store (default: the app's).
+        options: Options for the store.
+        extra_topic_configs: Further configuration of the changelog topic.
+        is_global: Every worker reads all of it.
+    """
+
+    abstract = False
+
+    def __init__(
+        self,
+        app: AppContext,
+        *,
+        name: str | None = None,
+        default: Callable[[], Any] | None = None,
+        store: Any = None,
+        schema: Any = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        partitions: int | None = None,
+        window: Window | None = None,
+        changelog_topic: Topic[Any] | None = None,
+        help: str | None = None,
+        on_recover: Callable[[], Awaitable[None]] | None = None,
+        on_changelog_event: Callable[[Any], Awaitable[None]] | None = None,
+        on_window_close: Callable[[Any, Any], Any] | None = None,
+        extra_topic_configs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        is_global: bool = False,
+        beacon: Any = None,
+        loop: Any = None,
+        **_future: Any,
+    ) -> None:
+        if not name:
+            raise TypeError("a table needs a name")
+        super().__init__(beacon=beacon, loop=loop)
+        self.app = app
+        self.name = name
+        self.default = default
+        self.store_url = store
+        self.key_type = key_type
+        self.value_type = value_type
+        self.key_serializer = key_serializer
+        self.value_serializer = value_serializer
+        self.schema = schema
+        self.partitions = partitions
+        self.window = window
+        self.help = help or ""
+        self.extra_topic_configs = dict(extra_topic_configs or {})
+        self.options = dict(options or {})
+        self.is_global = is_global
+        self.on_window_close_callback = on_window_close
+        self.on_changelog_event_callback = on_changelog_event
+        self.recover_callbacks: list[Callable[[], Awaitable[None]]] = []
+        if on_recover is not None:
+            self.recover_callbacks.append(on_recover)
+        self._changelog_topic = changelog_topic
+        #: State by task run: only runs that are alive here.
+        self.slices: dict[TaskRun, Slice] = {}
+        self._codec: SliceCodec | None = None
+        self._events: asyncio.Queue[Any] | None = None
+
+    # -- the changelog -----------------------------------------------------------------
+
+    @property
+    def changelog_topic_name(self) -> str:
+        """Name of the changelog topic: ``{app id}-{table}-changelog``."""
+        if self._changelog_topic is not None:
+            return self._changelog_topic.get_topic_name()
+        return f"{self.app.conf.id}-{self.name}-changelog"
+
+    @property
+    def changelog_topic(self) -> Topic[Any]:
+        """The changelog topic.
+
+        Compacted and nothing else: retention would delete live values while a source is silent.
+        Stamped by the broker's clock, which tells the age of what a dead worker left.
+        """
+        if self._changelog_topic is None:
+            self._changelog_topic = self.app.topic(
+                self.changelog_topic_name,
+                key_type=self.key_type,
+                value_type=self.value_type,
+                partitions=self.partitions,
+                compacting=True,
+                deleting=False,
+                acks=False,
+                internal=True,
+                allow_empty=True,
+                has_prefix=True,
+                config={
+                    "message.timestamp.type": "LogAppendTime",
+                    "min.compaction.lag.ms": str(24 * 3600 * 1000),
+                    **self.extra_topic_configs,
+                },
+            )
+        return self._changelog_topic
+
+    @property
+    def codec(self) -> SliceCodec:
+        """How keys and values are encoded in the changelog and the store."""
+        if self._codec is None:
+            self._codec = self._make_codec()
+        return self._codec
+
+    def _make_codec(self) -> SliceCodec:
+        registry = self.app.serializers
+        key_codec = self.key_serializer or "json"
+        value_codec = self.value_serializer or "json"
+        if self.key_type is bytes:
+            key_codec = self.key_serializer or "raw"
+        if self.value_type is bytes:
+            value_codec = self.value_serializer or "raw"
+        dump_value = registry.value_dumper(self.value_type, value_codec)
+        load_value = registry.value_loader(self.value_type, value_codec)
+        return SliceCodec(
+            _never_none(registry.key_dumper(self.key_type, key_codec), self.name, "key"),
+            registry.key_loader(self.key_type, key_codec),
+            _none_as_null(dump_value, self.name),
+            _null_as_none(load_value),
+        )
+
+    # -- tasks ----------------------------------------------------------------------------
+
+    def add_slice(self, run: TaskRun, piece: Slice) -> None:
+        """State of a task is here, restored."""
+        self.slices[run] = piece
+
+    def drop_slice(self, run: TaskRun) -> Slice | None:
+        """A task is over: its overlay goes with it."""
+        return self.slices.pop(run, None)
+
+    def slice_for_write(self) -> Slice:
+        """Return the slice that the event in progress may write.
+
+        Raises:
+            TypeError: no event of a topic is in progress here, or its agent runs concurrently.
+            PartitionRevoked: its task was given to another worker.
+            PartitionsMismatch: its topic has another number of partitions than this table.
+        """
+        stream = current_stream()
+        if stream is None or stream.task is None or not stream.inside:
+            raise TypeError(self._no_event(stream))
+        if not stream.may_write:
+            raise TypeError(
+                f"agent {stream.reader!r} runs with concurrency above 1 and cannot modify table "
+                f"{self.name!r}: events of one key could overtake each other. Use concurrency=1 for "
+                f"the agent that writes the table (and send to it from the concurrent one)"
+            )
+        piece = self.slices.get(stream.task)
+        if piece is None:
+            stream.check_alive()
+            raise self._wrong_task(stream)
+        return piece
+
+    def _no_event(self, stream: Stream[Any] | None) -> str:
+        where = "outside of a stream iteration"
+        if stream is not None and stream.task is None:
+            where = f"in agent {stream.reader!r}, which reads a channel in memory"
+        return (
+            f"cannot modify table {self.name!r} {where}: every change must belong to an event of a "
+            f"topic, so that both can be committed together. Send to an agent that reads a topic, "
+            f"and let it write the table"
+        )
+
+    def _wrong_task(self, stream: Stream[Any]) -> Exception:
+        assert stream.cursor is not None
+        tp = stream.cursor.tp
+        if not self.slices:
+            return PartitionRevoked(f"table {self.name!r} is not restored yet", tp=tp)
+        return PartitionsMismatch(
+            f"agent {stream.reader!r} reads {tp.topic!r}, whose number of partitions differs from "
+            f"that of table {self.name!r} (changelog {self.changelog_topic_name!r}): partition "
+            f"{tp.partition} of both must be on one worker. Give the table partitions=..., or "
+            f"repartition the stream with group_by()"
+        )
+
+    def current_slice(self) -> Slice | None:
+        """Return the slice of the event in progress, if this table has it."""
+        stream = current_stream()
+        if stream is None or stream.task is None or not stream.inside:
+            return None
+        return self.slices.get(stream.task)
+
+    # -- reading from anywhere ----------------------------------------------------------
+
+    def lookup(self, key: Any) -> Any:
+        """Return the value of a key from the partitions that are here, or `ABSENT`.
+
+        With an event in progress: from its task, what the event itself wrote included.
+        """
+        piece = self.current_slice()
+        if piece is not None:
+            return piece.get(piece.key_of(key))
+        for other in list(self.slices.values()):
+            value = other.peek(other.key_of(key))
+            if value is not ABSENT:
+                return value
+        return ABSENT
+
+    def lookup_committed(self, key: Any) -> Any:
+        """As `lookup`, but only what a crash cannot take back."""
+        for piece in list(self.slices.values()):
+            value = piece.peek_committed(piece.key_of(key))
+            if value is not ABSENT:
+                return value
+        return ABSENT
+
+    def raw_items(self) -> Iterator[tuple[Any, Any]]:
+        """Iterate over all keys and values that are here."""
+        piece = self.current_slice()
+        pieces = [piece] if piece is not None else list(self.slices.values())
+        for each in pieces:
+            yield from each.items()
+
+    def count_keys(self) -> int:
+        """Return the number of keys that are here."""
+        piece = self.current_slice()
+        pieces = [piece] if piece is not None else list(self.slices.values())
+        return sum(each.count() for each in pieces)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def on_recover(self, fun: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Decorate a coroutine function that is called whenever a restore has finished."""
+        self.recover_callbacks.append(fun)
+        return fun
+
+    async def call_recover_callbacks(self) -> None:
+        """A restore has finished."""
+        for fun in self.recover_callbacks:
+            await fun()
+
+    async def on_window_close(self, key: Any, value: Any) -> None:
+        """Called when a window of a key has closed; override, or give ``on_window_close``."""
+        if self.on_window_close_callback is not None:
+            result = self.on_window_close_callback(key, value)
+            if asyncio.iscoroutine(result):
+                await result
+
+    def clone(self, **options: Any) -> Any:
+        """Return a table like this one, with some options changed."""
+        return type(self)(**{**self.info(), **options})
+
+    def info(self) -> dict[str, Any]:
+        """Return the options that make up this table."""
+        return {
+            "app": self.app,
+            "name": self.name,
+            "default": self.default,
+            "store": self.store_url,
+            "schema": self.schema,
+            "key_type": self.key_type,
+            "value_type": self.value_type,
+            "key_serializer": self.key_serializer,
+            "value_serializer": self.value_serializer,
+            "partitions": self.partitions,
+            "window": self.window,
+            "help": self.help,
+            "on_window_close": self.on_window_close_callback,
+            "extra_topic_configs": dict(self.extra_topic_configs),
+            "options": dict(self.options),
+            "is_global": self.is_global,
+        }
+
+    @property
+    def label(self) -> str:
+        """Name shown in logs."""
+        return f"{type(self).__name__}: {self.name}"
+
+    @property
+    def shortlabel(self) -> str:
+        """Short name shown in logs."""
+        return self.label
+
+    def check_definition(self) -> None:
+        """Raise what can be known to be wrong before the worker starts."""
+        if self.partitions is not None and self.partitions < 1:
+            raise ImproperlyConfigured(
+                f"table {self.name!r}: partitions must be at least 1, not {self.partitions}"
+            )
+
+
+def _never_none(
+    dump: Callable[[Any], bytes | None], table: str, what: str
+) -> Callable[[Any], bytes]:
+    def checked(value: Any) -> bytes:
+        data = dump(value)
+        if data is None:
+            raise ValueError(f"table {table!r}: None cannot be a {what}")
+        return data
+
+    return checked
+
+
+def _none_as_null(dump: Callable[[Any], bytes | None], table: str) -> Callable[[Any], bytes]:
+    """In a changelog no value at all deletes a key, so ``None`` is written as JSON's null."""
+
+    def checked(value: Any) -> bytes:
+        data = dump(value)
+        return b"null" if data is None else data
+
+    return checked
+
+
+def _null_as_none(load: Callable[[bytes | None], Any]) -> Callable[[bytes], Any]:
+    def checked(data: bytes) -> Any:
+        return None if data == b"null" else load(data)
+
+    return checked

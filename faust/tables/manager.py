@@ -1,0 +1,128 @@
+"""The table manager: all tables of an app, and where their state is kept on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mode import Service
+
+from faust.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from faust._context import AppContext
+    from faust.stores.base import PartitionStore, Store
+    from faust.tables.base import Collection
+
+__all__ = ["TableManager"]
+
+
+class TableManager(Service, Mapping[str, "Collection"]):
+    """The tables of an app, by name.
+
+    Arguments:
+        app: The app.
+    """
+
+    abstract = False
+
+    def __init__(self, app: AppContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.app = app
+        self._tables: dict[str, Collection] = {}
+        self._stores: dict[str, Store] = {}
+        self.frozen = False
+
+    def add(self, table: Collection) -> Collection:
+        """Add a table; before the worker has started.
+
+        Raises:
+            ImproperlyConfigured: there is one of that name, or the worker has started.
+        """
+        if table.name in self._tables:
+            raise ImproperlyConfigured(
+                f"there are two tables with the name {table.name!r}: give one another name "
+                f"(its changelog is named after it)"
+            )
+        if self.frozen:
+            raise ImproperlyConfigured(
+                f"table {table.name!r} is defined after the worker has started: define tables when "
+                f"the module is imported, because their partitions are assigned at the start"
+            )
+        table.check_definition()
+        self._tables[table.name] = table
+        return table
+
+    # -- state on this machine -------------------------------------------------------------
+
+    def open_store(self, table: Collection, partition: int) -> PartitionStore:
+        """Open one partition of a table.
+
+        Raises:
+            StoreLocked: another process holds it.
+            OSError: the directory cannot be written.
+        """
+        return self.store_for(table).open(table.name, partition)
+
+    def open_apart(self, table: Collection, partition: int) -> PartitionStore:
+        """Open one partition in a directory of its own, used by this process only."""
+        import os
+
+        directory = self.directory / f"apart-{os.getpid()}"
+        return self._make_store(table, directory).open(table.name, partition)
+
+    def store_for(self, table: Collection) -> Store:
+        """Return the store that keeps a table."""
+        url = str(table.store_url or self.app.conf.store)
+        key = f"{url}|{sorted(table.options.items())}"
+        store = self._stores.get(key)
+        if store is None:
+            store = self._stores[key] = self._make_store(table, self.directory)
+        return store
+
+    def _make_store(self, table: Collection, directory: Path) -> Store:
+        from faust.stores import store_by_url
+
+        url = str(table.store_url or self.app.conf.store)
+        return store_by_url(url, directory, table.options)
+
+    @property
+    def directory(self) -> Path:
+        """Where tables are kept."""
+        return Path(self.app.conf.tabledir)
+
+    def close_stores(self) -> None:
+        """Close everything that is open."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+
+    async def on_stop(self) -> None:
+        """Close the stores."""
+        self.close_stores()
+
+    # -- a mapping -------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Collection:
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    @property
+    def label(self) -> str:
+        """Name shown in logs."""
+        return f"{type(self).__name__}({len(self._tables)})"

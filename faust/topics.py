@@ -1,0 +1,535 @@
+"""Topics: descriptions of what is in the log, and how it is read and written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from faust._values import HeadersArg, Message, headers_as_list
+from faust.channels import Channel
+from faust.conductor import TopicConductor
+from faust.exceptions import DecodeError
+from faust.serializers.schemas import Schema
+from faust.streams import SKIPPED, current_stream
+from faust.utils.times import Seconds, want_seconds
+
+if TYPE_CHECKING:
+    from faust._context import AppContext, Sent, Target
+
+__all__ = ["Topic", "TopicConductor"]
+
+T = TypeVar("T")
+
+#: Kafka's own limit for a topic's name.
+MAX_NAME = 249
+_LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class Topic(Channel[T], Generic[T]):
+    """One or several topics of the log, by name or by pattern.
+
+    Arguments:
+        app: The app.
+        topics: Names.
+        pattern: A regular expression: all topics whose whole name matches, also those that come later.
+        schema, key_type, value_type, key_serializer, value_serializer, allow_empty: How keys and
+            values are typed and encoded (see `faust.Schema`).
+        partitions: Partitions when it is created (default: ``topic_partitions``).
+        retention: How long records are kept when it is created; -1: for ever.
+        compacting, deleting: Cleanup policy when it is created.
+        replicas: Replication factor when it is created.
+        acks: ``False``: what is read is never committed.
+        internal: Ours: created at the start, with ``partitions``.  Others are created by their
+            producers, and only read.
+        config: Further topic configuration for the broker, when it is created.
+        maxsize: Records handed to a stream and not finished at most (default:
+            ``stream_buffer_maxsize``).
+        has_prefix: Its name is generated and carries the app id.
+
+    Raises:
+        TypeError: names and a pattern together.
+        ValueError: an impossible name, or no partitions.
+    """
+
+    is_topic = True
+
+    def __init__(
+        self,
+        app: AppContext,
+        *,
+        topics: Sequence[str] | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+        schema: Schema[Any, Any] | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        partitions: int | None = None,
+        retention: Seconds | None = None,
+        compacting: bool | None = None,
+        deleting: bool | None = None,
+        replicas: int | None = None,
+        acks: bool = True,
+        internal: bool = False,
+        config: Mapping[str, Any] | None = None,
+        maxsize: int | None = None,
+        allow_empty: bool | None = None,
+        has_prefix: bool = False,
+        repartition: bool = False,
+        loop: Any = None,
+        **_future: Any,
+    ) -> None:
+        if pattern is not None and topics:
+            raise TypeError("a topic has names or a pattern, not both")
+        if partitions is not None and partitions < 1:
+            raise ValueError(f"a topic needs at least 1 partition, not {partitions}")
+        self.topics: list[str] = [_legal(name) for name in topics or ()]
+        self.pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
+        super().__init__(app, maxsize=maxsize, loop=loop)
+        self.schema = self._make_schema(
+            schema, key_type, value_type, key_serializer, value_serializer, allow_empty
+        )
+        self.partitions = partitions
+        self.retention = retention
+        self.compacting = compacting
+        self.deleting = deleting
+        self.replicas = replicas
+        self.acks = acks
+        self.internal = internal
+        self.config: dict[str, Any] = dict(config or {})
+        self.has_prefix = has_prefix
+        self.repartition = repartition
+        self._target: Target | None = None
+        self._dump_key: Callable[[Any], bytes | None] | None = None
+        self._dump_value: Callable[[Any], bytes | None] | None = None
+        self._load_key: Callable[[bytes | None], Any] | None = None
+
+    def _make_schema(
+        self,
+        schema: Schema[Any, Any] | None,
+        key_type: Any,
+        value_type: Any,
+        key_serializer: Any,
+        value_serializer: Any,
+        allow_empty: bool | None,
+    ) -> Schema[Any, Any]:
+        base = schema if schema is not None else self.app.conf.Schema()
+        made: Schema[Any, Any] = base.derive(
+            key_type=key_type,
+            value_type=value_type,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            allow_empty=allow_empty,
+        )
+        self.key_type = made.key_type
+        self.value_type = made.value_type
+        return made
+
+    # -- names ---------------------------------------------------------------------
+
+    def get_topic_name(self) -> str:
+        """Return the one name.
+
+        Raises:
+            ValueError: there are several names, or a pattern: nothing can be sent to such a topic.
+        """
+        if self.pattern is not None:
+            raise ValueError(f"a topic with a pattern has no single name: {self.pattern.pattern!r}")
+        if len(self.topics) != 1:
+            raise ValueError(f"a topic with several names has no single one: {self.topics}")
+        return self.topics[0]
+
+    def matches(self, name: str) -> bool:
+        """Does it stand for the topic of that name?"""
+        if self.pattern is not None:
+            return self.pattern.fullmatch(name) is not None
+        return name in self.topics
+
+    def topic_id(self, name: str) -> str:
+        """Return the broker's id of the topic, where this worker knows it."""
+        return getattr(self.app.outbox.target(name), "topic_id", "")
+
+    def topic_config(self) -> dict[str, str]:
+        """Return the configuration it is created with."""
+        config: dict[str, str] = {}
+        policies = [
+            name
+            for name, wanted in (("compact", self.compacting), ("delete", self.deleting))
+            if wanted
+        ]
+        if policies:
+            config["cleanup.policy"] = ",".join(policies)
+        if self.retention is not None:
+            config["retention.ms"] = str(_milliseconds(self.retention))
+        config.update({key: str(value) for key, value in self.config.items()})
+        return config
+
+    # -- reading -----------------------------------------------------------------------
+
+    def value_loader(self) -> Callable[[bytes | None], Any]:
+        """Return what decodes a value (compiled where nothing is overridden)."""
+        schema = self.schema
+        assert schema is not None
+        app: Any = self.app
+        loader = schema.value_loader(app)
+        return loader if loader is not None else _by_message(schema.loads_value, app)
+
+    def decode_key(self, record: Any, message: Message) -> Any:
+        """Decode a record's key.
+
+        Raises:
+            KeyDecodeError: it cannot be decoded.
+        """
+        if record.key is None:
+            return None
+        schema = self.schema
+        assert schema is not None
+        app: Any = self.app
+        if self._load_key is None:
+            loader = schema.key_loader(app)
+            self._load_key = loader or _by_message(schema.loads_key, app)
+        try:
+            return self._load_key(record.key)
+        except Exception:
+            return schema.loads_key(app, message)
+
+    async def on_undecodable(self, cursor: Any, record: Any, exc: Exception) -> Any:
+        """Decode a value the complete way; if that fails, too, follow the error policy.
+
+        Raises:
+            DecodeError: the value cannot be decoded and the policy is ``crash``; it is not lost.
+        """
+        tp = cursor.tp
+        message = Message(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp / 1000.0,
+            record.timestamp_type,
+            record.headers,
+            record.key,
+            record.value,
+        )
+        app: Any = self.app
+        assert self.schema is not None
+        try:
+            return self.schema.loads_value(app, message)
+        except DecodeError as error:
+            await self.on_value_decode_error(error, message)
+            if app.on_undecodable(self, cursor.reader, message, error):
+                return SKIPPED
+            raise
+
+    async def on_key_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a key that cannot be decoded; override to be told."""
+        await self.on_decode_error(exc, message)
+
+    async def on_value_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a value that cannot be decoded; override to be told."""
+        await self.on_decode_error(exc, message)
+
+    async def on_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a key or value that cannot be decoded; override to be told."""
+
+    # -- writing -----------------------------------------------------------------------
+
+    async def send(  # type: ignore[override]  # a topic's delivery may still be under way
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        schema: Schema[Any, Any] | None = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+        force: bool = False,
+    ) -> Sent:
+        """Send a message; returns when it is on its way.
+
+        Arguments:
+            value: The value; ``None`` is a tombstone.
+            key: The key: equal keys go to one partition.
+            partition: Send to this partition whatever the key says.
+            timestamp: Seconds since the epoch (default: now).
+            headers: Header names and bytes.
+            schema, key_serializer, value_serializer: Encode in another way than the topic's.
+            callback: Called with what this returns when the message was delivered or has failed.
+            force: Accepted for compatibility; messages are never held back.
+
+        Returns:
+            What gives, when awaited, the `RecordMetadata` of the delivered message, or raises
+            `ProducerSendError`.
+        """
+        app = self.app
+        stream = current_stream()
+        if stream is not None:
+            stream.check_alive()
+        target = self._target
+        if target is None or not target.partitions:
+            await app.ensure_sending()
+            target = self._target = app.outbox.target(self.get_topic_name())
+            if not target.partitions:
+                await self._prepare(target)
+        raw_key, raw_value, pairs = self._encode(
+            key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
+        )
+        outbox = app.outbox
+        if outbox.crowded:
+            await outbox.room()
+        sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
+        if callback is not None:
+            sent.add_done_callback(callback)
+        return sent
+
+    async def _prepare(self, target: Target) -> None:
+        if self.internal:
+            await self.declare()
+        await self.app.outbox.prepare(target)
+
+    def send_soon(  # type: ignore[override]  # see send()
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: HeadersArg = None,
+        schema: Schema[Any, Any] | None = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+        force: bool = False,
+        eager_partitioning: bool = False,
+    ) -> Sent:
+        """As `send`, without waiting for anything; may be called from any thread.
+
+        What it returns may be awaited, or asked with ``result(timeout)`` in a thread without an event
+        loop.
+        """
+        raw_key, raw_value, pairs = self._encode(
+            key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
+        )
+        outbox = self.app.outbox
+        target = outbox.target(self.get_topic_name())
+        sent = outbox.append_soon(target, partition, raw_key, raw_value, timestamp, pairs)
+        if callback is not None:
+            sent.add_done_callback(callback)
+        return sent
+
+    def _encode(
+        self,
+        key: Any,
+        value: Any,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg,
+        schema: Schema[Any, Any] | None,
+        key_serializer: Any,
+        value_serializer: Any,
+    ) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]:
+        hook = self.app.produce_hook()
+        if (
+            schema is None
+            and key_serializer is None
+            and value_serializer is None
+            and hook is None
+            and self._compiled_dumpers()
+        ):
+            dump_key, dump_value = self._dump_key, self._dump_value
+            assert dump_key is not None
+            assert dump_value is not None
+            pairs = None if headers is None else headers_as_list(headers)
+            return (None if key is None else dump_key(key)), dump_value(value), pairs
+        pairs = headers_as_list(headers)
+        if hook is not None:
+            hook(key, value, partition, timestamp, pairs)
+        raw_key, pairs = self._prepare_key(key, key_serializer, schema, pairs)
+        raw_value, pairs = self._prepare_value(value, value_serializer, schema, pairs)
+        return raw_key, raw_value, headers_as_list(pairs)
+
+    def _compiled_dumpers(self) -> bool:
+        if self._dump_value is None:
+            overridden = (
+                type(self).prepare_key is not Topic.prepare_key
+                or type(self).prepare_value is not Topic.prepare_value
+            )
+            if overridden or self.schema is None:
+                return False
+            app: Any = self.app
+            self._dump_key = self.schema.key_dumper(app)
+            self._dump_value = self.schema.value_dumper(app)
+        return self._dump_value is not None and self._dump_key is not None
+
+    def prepare_key(
+        self, key: Any, key_serializer: Any, schema: Any = None, headers: Any = None
+    ) -> tuple[Any, Any]:
+        """Encode a key; return the bytes and the headers to send."""
+        app: Any = self.app
+        used: Schema[Any, Any] = schema or self.schema
+        return used.dumps_key(app, key, serializer=key_serializer, headers=headers)
+
+    def prepare_value(
+        self, value: Any, value_serializer: Any, schema: Any = None, headers: Any = None
+    ) -> tuple[Any, Any]:
+        """Encode a value; return the bytes and the headers to send.  ``None`` stays a tombstone."""
+        app: Any = self.app
+        used: Schema[Any, Any] = schema or self.schema
+        return used.dumps_value(app, value, serializer=value_serializer, headers=headers)
+
+    def prepare_headers(self, headers: HeadersArg) -> list[tuple[str, bytes]]:
+        """Return headers as a list of pairs."""
+        return headers_as_list(headers)
+
+    def _prepare_key(
+        self, key: Any, serializer: Any, schema: Any, headers: Any
+    ) -> tuple[Any, Any]:
+        payload, changed = self.prepare_key(key, serializer, schema, headers)
+        return payload, headers if changed is None else changed
+
+    def _prepare_value(
+        self, value: Any, serializer: Any, schema: Any, headers: Any
+    ) -> tuple[Any, Any]:
+        payload, changed = self.prepare_value(value, serializer, schema, headers)
+        return payload, headers if changed is None else changed
+
+    async def put(self, value: Any) -> None:
+        """Send an event's key and value; a topic has no queue in this process."""
+        if not hasattr(value, "value"):
+            raise TypeError(f"put() on a topic takes an event; use send({value!r}) for a value")
+        await self.send(key=value.key, value=value.value, headers=value.headers)
+
+    # -- the broker's side ------------------------------------------------------------------
+
+    async def declare(self) -> None:
+        """Create it, if it is internal, not there, and may be created."""
+        await self.app.create_topic(self)
+
+    maybe_declare = declare
+
+    def declare_soon(self) -> None:
+        """Note that it must be there before the group is joined."""
+        app: Any = self.app
+        app.needs_topic(self)
+
+    # -- derived topics ------------------------------------------------------------------------
+
+    def stream(self, **options: Any) -> Any:
+        """Return a stream over this topic."""
+        return self.app.stream(self, **options)
+
+    def derive(self, **options: Any) -> Topic[Any]:
+        """Return a topic like this one, with some options changed."""
+        return self.derive_topic(**options)
+
+    def derive_topic(
+        self,
+        *,
+        topics: Sequence[str] | None = None,
+        prefix: str = "",
+        suffix: str = "",
+        forget_key: bool = False,
+        **options: Any,
+    ) -> Topic[Any]:
+        """Return a topic like this one; ``prefix`` and ``suffix`` are put around its names.
+
+        Raises:
+            ValueError: a prefix or suffix for a pattern.
+        """
+        if self.pattern is not None and not topics and (prefix or suffix):
+            raise ValueError("a pattern cannot get a prefix or suffix")
+        info = dict(self.info())
+        if forget_key:
+            schema = info["schema"].derive()
+            schema.key_type = schema.key_serializer = None
+            info["schema"] = schema
+        changed = {**info, **{k: v for k, v in options.items() if v is not None}}
+        names = list(topics) if topics else list(self.topics)
+        if names:
+            changed["pattern"] = None
+        changed["topics"] = [f"{prefix}{name}{suffix}" for name in names]
+        return type(self)(self.app, **changed)
+
+    def clone(self, **options: Any) -> Topic[Any]:
+        """Return a topic like this one, with some options changed."""
+        return type(self)(self.app, **{**self.info(), **options})
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the options that make up this topic."""
+        return {
+            "topics": list(self.topics),
+            "pattern": self.pattern,
+            "schema": self.schema,
+            "partitions": self.partitions,
+            "retention": self.retention,
+            "compacting": self.compacting,
+            "deleting": self.deleting,
+            "replicas": self.replicas,
+            "acks": self.acks,
+            "internal": self.internal,
+            "config": dict(self.config),
+            "maxsize": self._maxsize,
+            "has_prefix": self.has_prefix,
+            "repartition": self.repartition,
+        }
+
+    def __str__(self) -> str:
+        return self.pattern.pattern if self.pattern is not None else ",".join(self.topics)
+
+    def __repr__(self) -> str:
+        return f"<Topic: {self}>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def _by_message(loads: Callable[..., Any], app: Any) -> Callable[[bytes | None], Any]:
+    """Return a loader that goes through a user's own `Schema.loads_...` method."""
+
+    def load(data: bytes | None) -> Any:
+        stream = current_stream()
+        record, cursor = (None, None) if stream is None else (stream.record, stream.cursor)
+        if record is None or cursor is None:
+            message = Message("", 0, -1, 0.0, 0, [], data, data)
+        else:
+            message = Message(
+                cursor.tp.topic,
+                cursor.tp.partition,
+                record.offset,
+                record.timestamp / 1000.0,
+                record.timestamp_type,
+                record.headers,
+                record.key,
+                record.value,
+            )
+        return loads(app, message)
+
+    return load
+
+
+def _legal(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a topic's name is text, not {name!r}")
+    if not _LEGAL_NAME.fullmatch(name) or name in (".", ".."):
+        raise ValueError(
+            f"illegal topic name {name!r}: letters, digits, '.', '_' and '-' are allowed"
+        )
+    if len(name) > MAX_NAME:
+        raise ValueError(f"topic name of {len(name)} characters (at most {MAX_NAME}): {name!r}")
+    return name
+
+
+def _milliseconds(retention: Seconds) -> int:
+    seconds = (
+        retention.total_seconds() if isinstance(retention, timedelta) else want_seconds(retention)
+    )
+    return -1 if seconds < 0 else int(seconds * 1000)
+
+
+def topic_names(topics: Iterable[Topic[Any]]) -> set[str]:
+    """Return all names of some topics."""
+    return {name for topic in topics for name in topic.topics}
