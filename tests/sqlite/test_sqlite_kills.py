@@ -55,6 +55,11 @@ def kill(process: BaseProcess) -> None:
     process.join(10)
 
 
+def wait_for_file(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
 async def all_batches(path: Path) -> list[Batch]:
     broker = transport(path)
     await broker.open()
@@ -210,8 +215,7 @@ def test_a_process_stopped_in_the_middle_of_a_write_costs_nobody_its_place(
         joined = await member.join([("plain", b"")])
         await member.sync(joined.generation, {member.member_id: b""})
         stopped = start(actors.stop_in_the_middle, str(path), str(ready))
-        while not ready.exists():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for_file, ready)
         assert stopped.pid is not None
         os.kill(stopped.pid, signal.SIGSTOP)
         await asyncio.sleep(3.0)

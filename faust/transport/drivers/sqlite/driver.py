@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from yarl import URL
 
 from faust._values import TP
-from faust.exceptions import ImproperlyConfigured, UnknownMember, UnknownTopic
+from faust.exceptions import ImproperlyConfigured, TopicExists, UnknownMember, UnknownTopic
 from faust.transport.base import (
     EARLIEST,
     LATEST,
@@ -95,6 +96,15 @@ class SQLiteTransport(Transport):
         await self._change(
             lambda session: topics.create(session.db, spec.name, spec.partitions, spec.config)
         )
+
+    async def auto_create(self, topic: str) -> bool:
+        if topic in await self.topics([topic]):
+            return True
+        if not self.location.auto_create:
+            return False
+        with contextlib.suppress(TopicExists):
+            await self.create_topic(TopicSpec(topic, self.options.default_partitions))
+        return True
 
     async def create_partitions(self, topic: str, total: int) -> None:
         await self._change(lambda session: topics.create_partitions(session.db, topic, total))

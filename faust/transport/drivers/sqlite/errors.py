@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured, StopError
 
-__all__ = ["NEWER", "NOT_OURS", "FileReplaced", "code_of", "is_passing", "translate"]
+__all__ = ["NEWER", "NOT_OURS", "NO_WAL", "FileReplaced", "code_of", "is_passing", "translate"]
 
 NOT_OURS = "{path} is a file of another kind, not a Faust broker: choose another file for sqlite://"
 NEWER = (
     "{path} was written by a newer Faust (format {found}, this one knows {known}): "
     "upgrade Faust, or choose another file"
+)
+NO_WAL = (
+    "{path} is on a file system without shared memory (a network drive?): "
+    "choose a file on a local disk"
 )
 _CORRUPT = (
     "{path} is damaged ({reason}): restore it from a copy, or move it away to start with an "

@@ -42,6 +42,7 @@ class SQLiteMembership(Membership):
         self.options = options
         self._connection = connection
         self._member_id = ""
+        self._new_id = ""
         self._generation = -1
 
     def __repr__(self) -> str:
@@ -62,7 +63,10 @@ class SQLiteMembership(Membership):
 
     async def join(self, protocols: Sequence[tuple[str, bytes]]) -> Round:
         options = self.options
-        new_id = f"{self._connection.options.client_id}-{uuid.uuid4().hex}"
+        # Kept until there is an answer: a join that is tried again is not a second member.
+        if not self._member_id and not self._new_id:
+            self._new_id = f"{self._connection.options.client_id}-{uuid.uuid4().hex}"
+        new_id = self._new_id
         me = self._member_id or new_id
         process = self._connection.bell.name
 
@@ -80,7 +84,7 @@ class SQLiteMembership(Membership):
             )
 
         joined = await self._event(ask)
-        self._member_id, self._generation = me, -1
+        self._member_id, self._new_id, self._generation = me, "", -1
         if joined is None:
             joined = await self._until(
                 lambda group, now: group.join_answer(me, now=now, instance_id=options.instance_id),
@@ -128,7 +132,8 @@ class SQLiteMembership(Membership):
     # -- the end -----------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        member_id, self._member_id, self._generation = self._member_id, "", -1
+        member_id = self._member_id or self._new_id
+        self._member_id, self._new_id, self._generation = "", "", -1
         if not member_id:
             return
         try:
@@ -142,7 +147,7 @@ class SQLiteMembership(Membership):
             return
 
     async def close(self) -> None:
-        self._member_id, self._generation = "", -1
+        self._member_id, self._new_id, self._generation = "", "", -1
 
     # -- events --------------------------------------------------------------------------------
 

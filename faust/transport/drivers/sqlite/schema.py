@@ -30,8 +30,8 @@ import sqlite3
 import time
 import uuid
 
-from faust.exceptions import StopError
-from faust.transport.drivers.sqlite.errors import NEWER, NOT_OURS, is_passing, translate
+from faust.exceptions import ImproperlyConfigured, StopError
+from faust.transport.drivers.sqlite.errors import NEWER, NO_WAL, NOT_OURS, is_passing, translate
 from faust.transport.drivers.sqlite.location import Location
 
 __all__ = ["FORMAT", "OFFSET_BITS", "batch_key", "connect", "open_reader", "open_writer"]
@@ -193,7 +193,9 @@ def _open_writer(location: Location, timeout: float) -> sqlite3.Connection:
         _check(connection, location.path, may_be_empty=True)
         if not existed or _pragma(connection, "user_version") == 0:
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise ImproperlyConfigured(NO_WAL.format(path=location.path))
         connection.execute(f"PRAGMA synchronous = {'FULL' if location.full else 'NORMAL'}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}").fetchall()
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_SIZE_LIMIT}").fetchall()
