@@ -353,14 +353,13 @@ class Stream(Service, Generic[T_co]):
                         except Skip:
                             value = SKIPPED
                         if value is SKIPPED:
-                            if task.touched:
-                                task.finish()
+                            task.finish()
                             position = cursor.position = offset + 1
                             self._leave()
                             continue
                     self.inside = True
                     yield value
-                    if task.touched:
+                    if task.undo_log or task.noted:
                         task.finish()
                     self.inside = False
                     position = cursor.position = offset + 1
@@ -446,7 +445,7 @@ class Stream(Service, Generic[T_co]):
         marks, mark = cursor.task.forwarded, f"{self.reader}|{name}"
         if int(offset) <= marks.get(mark, -1):
             return True
-        cursor.task.touched.append(ForwardMark(marks, mark, int(offset)))
+        cursor.task.note(ForwardMark(marks, mark, int(offset)))
         return False
 
     def _on_out(self, hooks: Any) -> None:
@@ -537,10 +536,8 @@ class Stream(Service, Generic[T_co]):
             task.finish()
             acks.done(record.offset)
             return
-        held = [effectful.hold() for effectful in task.touched]
-        task.touched.clear()
-        if held:
-            self._held[task.incarnation, record.offset] = (cursor, held)
+        if task.has_effects:
+            self._held[task.incarnation, record.offset] = (cursor, task.hold())
             self._release_held(cursor)
 
     def _outstanding(self, feed: Feed) -> int:
@@ -556,8 +553,7 @@ class Stream(Service, Generic[T_co]):
             holder, held = self._held[key]
             if holder is cursor:
                 del self._held[key]
-                for release in held:
-                    release()
+                held()
 
     def _on_event_ack(self, event: Event[Any]) -> None:
         if self.enable_acks or self._feed is None:
@@ -569,9 +565,8 @@ class Stream(Service, Generic[T_co]):
             return
         if self.inside and self.cursor is cursor and self.record is not None:
             if self.record.offset == event.message.offset:
-                held = [effectful.hold() for effectful in cursor.task.touched]
-                cursor.task.touched.clear()
-                self._held[cursor.task.incarnation, event.message.offset] = (cursor, held)
+                key = (cursor.task.incarnation, event.message.offset)
+                self._held[key] = (cursor, cursor.task.hold())
         cursor.acks.done(event.message.offset)
         self._release_held(cursor)
         self._feed.acked()

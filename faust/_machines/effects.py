@@ -9,10 +9,10 @@ A `Cursor` is one reader's place in one partition of a task.  Its ``position`` i
 the reader has *finished* with; it moves only between events, so whatever looks at it (the cut) sees
 a boundary.
 
-Table writes of an event wait in their slices (`faust.stores.overlay.Slice`) until the event is
-finished: finishing moves them to the task's dirty entries, undoing drops them.  ``TaskRun.touched``
-lists the slices that hold something of the event in progress; for most events it is empty, and
-looking at it is all that an event costs here.
+The event in progress writes into its tables at once (`faust.stores.overlay.Slice`) and keeps an
+undo log on its task: finishing the event empties the log, undoing plays it back.  What needs more at the
+end than that (values to be encoded, marks of forwarded records) puts itself on ``noted``.  For an
+event without writes both lists are empty, and looking at one of them is all that it costs here.
 """
 
 from __future__ import annotations
@@ -23,20 +23,30 @@ from typing import Any, Protocol
 from faust._machines.acks import Acks
 from faust._values import TP
 
-__all__ = ["Cursor", "Effectful", "ForwardMark", "Gate", "TaskRun"]
+__all__ = ["Cursor", "Effectful", "ForwardMark", "Gate", "TaskRun", "Writable"]
 
 
 class Effectful(Protocol):
-    """What holds effects of an event: a table's slice."""
+    """What has something to do when an event ends."""
 
     def finish(self) -> None:
-        """The event is finished: its effects count."""
+        """The event is finished: its effects count.  May raise; then nothing counts."""
 
-    def undo(self) -> None:
-        """The event failed: drop its effects."""
+    def forget_event(self) -> None:
+        """The event is over, finished or undone."""
 
-    def hold(self) -> Callable[[], None]:
-        """The event goes on without counting yet; return what lets its effects count."""
+
+class Writable(Protocol):
+    """What can be written, and undone: a table's slice."""
+
+    def restore_entry(self, key: Any, before: Any, before_dirty: Any) -> None:
+        """Take back one write."""
+
+    def hold(self, before: dict[Any, Any]) -> Any:
+        """Keep finished writes out of cuts; return what `release` needs."""
+
+    def release(self, held: Any) -> None:
+        """Held writes count from now on."""
 
 
 class ForwardMark:
@@ -53,12 +63,8 @@ class ForwardMark:
         """From now on the record, forwarded again, is dropped."""
         self.marks[self.source] = max(self.offset, self.marks.get(self.source, -1))
 
-    def undo(self) -> None:
-        """It was not handled."""
-
-    def hold(self) -> Callable[[], None]:
-        """Count it when it is acknowledged."""
-        return self.finish
+    def forget_event(self) -> None:
+        """Nothing is kept."""
 
 
 class Gate:
@@ -102,7 +108,9 @@ class TaskRun:
         incarnation: Counts the runs of this worker; unique.
         open: May more of its events be handed out?  False while it is being given back.
         alive: Do its effects count?  False from the moment it was given back, fenced or undone.
-        touched: Slices that hold effects of the event in progress.
+        undo_log: What the event in progress has written: (slice, key, what was live,
+            what was dirty).
+        noted: What has something to do when the event in progress ends.
         cursors: One for each reader and source partition.
         forwarded: For repartitioned topics: source -> highest source offset handled.
     """
@@ -116,8 +124,9 @@ class TaskRun:
         "id",
         "incarnation",
         "open",
+        "noted",
         "partition",
-        "touched",
+        "undo_log",
     )
 
     def __init__(self, id: Hashable, partition: int, incarnation: int) -> None:
@@ -126,20 +135,65 @@ class TaskRun:
         self.incarnation = incarnation
         self.open = True
         self.alive = True
-        self.touched: list[Effectful] = []
+        self.undo_log: list[tuple[Writable, Any, Any, Any]] = []
+        self.noted: list[Effectful] = []
         self.cursors: list[Cursor] = []
         self.gate: Gate | None = None
         self.forwarded: dict[str, int] = {}
 
+    def note(self, effectful: Effectful) -> None:
+        """Let it know when the event in progress ends."""
+        if effectful not in self.noted:
+            self.noted.append(effectful)
+
+    @property
+    def has_effects(self) -> bool:
+        """Has the event in progress done anything here?"""
+        return bool(self.undo_log or self.noted)
+
     def finish(self) -> None:
-        """The event in progress is finished: its writes count from the next cut on.
+        """The event in progress is finished: what it did counts from the next cut on.
 
         Raises:
-            Exception: a value cannot be encoded; nothing was finished then.
+            Exception: a value cannot be encoded; the event can still be undone.
         """
-        for effectful in self.touched:
+        if self.noted:
+            for effectful in self.noted:
+                effectful.finish()
+            self._forget()
+        self.undo_log.clear()
+
+    def hold(self) -> Callable[[], None]:
+        """The event is over but not acknowledged: show its writes, keep them out of cuts.
+
+        Returns what lets them count; must be called in offset order.
+        """
+        for effectful in self.noted:
             effectful.finish()
-        self.touched.clear()
+        self._forget()
+        written: dict[int, tuple[Writable, dict[Any, Any]]] = {}
+        for piece, key, _, before_dirty in self.undo_log:
+            written.setdefault(id(piece), (piece, {}))[1].setdefault(key, before_dirty)
+        self.undo_log.clear()
+        held = [(piece, piece.hold(before)) for piece, before in written.values()]
+
+        def release() -> None:
+            for piece, entries in held:
+                piece.release(entries)
+
+        return release
+
+    def undo(self) -> None:
+        """The event in progress failed: take back what it did."""
+        log, self.undo_log = self.undo_log, []
+        for piece, key, before, before_dirty in reversed(log):
+            piece.restore_entry(key, before, before_dirty)
+        self._forget()
+
+    def _forget(self) -> None:
+        noted, self.noted = self.noted, []
+        for effectful in noted:
+            effectful.forget_event()
 
     def close(self) -> None:
         """From now on nothing of it counts."""
@@ -147,12 +201,6 @@ class TaskRun:
         self.undo()
         if self.gate is not None:
             self.gate.inside = None
-
-    def undo(self) -> None:
-        """The event in progress failed: drop what it wrote."""
-        for effectful in self.touched:
-            effectful.undo()
-        self.touched.clear()
 
     def __repr__(self) -> str:
         state = "over" if not self.alive else "open" if self.open else "closing"

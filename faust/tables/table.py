@@ -23,6 +23,8 @@ __all__ = ["CommittedView", "Table"]
 KT = TypeVar("KT")
 VT = TypeVar("VT")
 
+_current_stream = _current.get
+
 
 class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     """A dictionary whose keys are spread over the workers, kept in a changelog (see `Collection`).
@@ -35,14 +37,14 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     # -- hot path -------------------------------------------------------------------------
 
     def __getitem__(self, key: KT) -> VT:
-        stream = _current.get()
+        stream = _current_stream()
         if stream is not None and stream.inside:
             piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
             if piece is not None:
                 kind = type(key)
                 kept: Any = key if kind is str or kind is int else piece.key_of(key)
-                value = ABSENT if piece.pending else piece.live.get(kept, ABSENT)
-                if value is ABSENT or type(value) not in SCALARS:
+                value = piece.live.get(kept, ABSENT)
+                if type(value) not in SCALARS:
                     value = piece.get(kept)
                     if value is ABSENT:
                         return self.__missing__(key)
@@ -50,7 +52,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         return self._read_outside(key)
 
     def __setitem__(self, key: KT, value: VT) -> None:
-        stream = _current.get()
+        stream = _current_stream()
         piece = None
         if stream is not None and stream.inside and stream.may_write:
             piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
@@ -58,9 +60,12 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
             piece = self.slice_for_write()
         kind = type(key)
         kept: Any = key if kind is str or kind is int else piece.key_of(key)
-        if not (piece.pending or piece.loaded):
-            piece.task.touched.append(piece)
-        piece.pending[kept] = value
+        live, dirty = piece.live, piece.dirty
+        before = live.get(kept, ABSENT)
+        piece.task.undo_log.append((piece, kept, before, dirty.get(kept, ABSENT)))
+        live[kept] = dirty[kept] = value
+        if type(value) not in SCALARS:
+            piece.note_fresh(kept)
 
     # -- the rest of a dictionary ----------------------------------------------------------
 
@@ -69,7 +74,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         if self.default is None:
             raise KeyError(key)
         value: VT = self.default()
-        stream = _current.get()
+        stream = _current_stream()
         if stream is not None and stream.may_write:
             self[key] = value
         return value
@@ -174,11 +179,23 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
 
         return self.using_window(HoppingWindow(size, step, expires), key_index=key_index)
 
+    def sliding(
+        self,
+        before: Seconds,
+        after: Seconds,
+        expires: Seconds | None = None,
+        key_index: bool = False,
+    ) -> WindowWrapper:
+        """Return this table with a window around each event."""
+        from faust.windows import SlidingWindow
+
+        return self.using_window(SlidingWindow(before, after, expires), key_index=key_index)
+
     def using_window(self, window: Window, *, key_index: bool = False) -> WindowWrapper:
         """Return this table with the given windows."""
         from faust.tables.wrappers import WindowWrapper
 
-        self.window = window
+        self.set_window(window)
         return WindowWrapper(self, key_index=key_index)
 
     def __repr__(self) -> str:
