@@ -385,7 +385,7 @@ class KafkaReader(Reader):
                 self._fail(part, translated(failure, f"fetching {tp}"))
 
     def _rested(self, node: int) -> None:
-        del self._resting[node]
+        self._resting.pop(node, None)  # two requests may have failed
         self._schedule_soon()
 
     def _note_failure(self, failure: BaseException) -> None:

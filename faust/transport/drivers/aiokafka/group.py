@@ -43,6 +43,7 @@ __all__ = ["KafkaMembership", "commit_from_outside", "committed_offsets"]
 log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 5.0
+_REBALANCE_IN_PROGRESS = 27
 _numbers = count(1)
 
 
@@ -106,12 +107,7 @@ class KafkaMembership(Membership):
         return bytes(answer.member_assignment or b"")
 
     async def heartbeat(self) -> None:
-        options = self._options
-        request = HeartbeatRequest(
-            options.group_id, self._generation, self._member_id, options.instance_id
-        )
-        answer = await self._coordinator.ask(request, "heartbeat")
-        self._raise(answer.error_code, "heartbeat")
+        self._raise(await self._beat(self._generation), "heartbeat")
 
     async def leave(self) -> None:
         if not self._member_id:
@@ -134,6 +130,12 @@ class KafkaMembership(Membership):
     async def commit(
         self, offsets: Mapping[TP, Commit], *, generation: int
     ) -> dict[TP, BrokerError]:
+        if not offsets:
+            # Kafka answers a commit of nothing with nothing, not even that we are out.
+            code = await self._beat(generation)
+            if code != _REBALANCE_IN_PROGRESS:
+                self._raise(code, "committing offsets")
+            return {}
         options = self._options
         request = OffsetCommitRequest(
             options.group_id,
@@ -145,6 +147,14 @@ class KafkaMembership(Membership):
         return await _commit(self._coordinator, request, self._raise)
 
     # -- inside ----------------------------------------------------------------
+
+    async def _beat(self, generation: int) -> int:
+        options = self._options
+        request = HeartbeatRequest(
+            options.group_id, generation, self._member_id, options.instance_id
+        )
+        code: int = (await self._coordinator.ask(request, "heartbeat")).error_code
+        return code
 
     def _join_request(self, protocols: Sequence[tuple[str, bytes]]) -> JoinGroupRequest:
         options = self._options
@@ -176,7 +186,7 @@ class KafkaMembership(Membership):
         if code == NO_ERROR:
             return
         error = error_for(code, f"{what} in group {self._options.group_id!r}")
-        if isinstance(error, UnknownMember | FencedMember):
+        if isinstance(error, UnknownMember):
             self._member_id, self._generation = "", -1
         raise error
 
