@@ -12,7 +12,6 @@ from faust.exceptions import (
     BrokerError,
     IllegalGeneration,
     InvalidTopic,
-    MessageTooLarge,
     OffsetOutOfRange,
     RebalanceInProgress,
     StopError,
@@ -40,7 +39,7 @@ OURS: dict[str, type[BrokerError] | None] = {
     "UnknownMemberIdError": UnknownMember,
     "IllegalGenerationError": IllegalGeneration,
     "RebalanceInProgressError": RebalanceInProgress,
-    "OffsetMetadataTooLargeError": MessageTooLarge,
+    "OffsetMetadataTooLargeError": StopError,
     "InconsistentGroupProtocolError": StopError,
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from faust.exceptions import RebalanceInProgress, UnknownMember
 from faust.testing.conformance.base import Suite, World, heartbeats, join_all, scenario
-from faust.transport.base import Membership
+from faust.transport.base import Commit, Membership
 
 __all__ = ["ExpiryConformance"]
 
@@ -44,11 +44,12 @@ class ExpiryConformance(Suite):
     @scenario
     async def test_one_who_comes_back_after_its_session_is_unknown(self, world: World) -> None:
         transport, group_id = await world.transport(), world.name("group")
+        tp = await world.partition(transport)
         member = world.member(transport, group_id, session_timeout=SESSION)
         (joined,), _ = await join_all([member])
         await asyncio.sleep(1.5 * SESSION)
         with pytest.raises(UnknownMember):
-            await member.commit({}, generation=joined.generation)
+            await member.commit({tp: Commit(1)}, generation=joined.generation)
         assert member.member_id == ""
         assert (await member.join(PLAIN)).generation > joined.generation
 

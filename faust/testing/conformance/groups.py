@@ -15,7 +15,7 @@ from faust.exceptions import (
 )
 from faust.testing.conformance.base import Suite, World, join_all, scenario
 from faust.testing.conformance.scenarios import answers
-from faust.transport.base import Membership, Round
+from faust.transport.base import Commit, Membership, Round
 
 __all__ = ["GroupConformance"]
 
@@ -238,6 +238,7 @@ class GroupConformance(Suite):
     @scenario
     async def test_the_predecessor_of_a_static_member_is_fenced(self, world: World) -> None:
         transport, group_id = await world.transport(), world.name("group")
+        tp = await world.partition(transport)
         old = world.member(transport, group_id, instance_id="same")
         await join_all([old])
         new = world.member(transport, group_id, instance_id="same")
@@ -245,7 +246,7 @@ class GroupConformance(Suite):
         with pytest.raises(FencedMember):
             await old.heartbeat()
         with pytest.raises(FencedMember):
-            await old.commit({}, generation=old.generation)
+            await old.commit({tp: Commit(1)}, generation=old.generation)
         await old.leave()
         await new.heartbeat()
 
