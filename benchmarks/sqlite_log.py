@@ -4,7 +4,8 @@
 
 Figures are the median of the rounds.  Each record has 100 bytes of value and an 8-byte key, a
 batch is about 64 KiB.  *busy* is the same with another thread of the process in pure Python all the
-time, as an agent at work is: what the driver costs then is how often it asks for the interpreter lock.
+time, as an agent at work is: what the driver costs then is how often it asks for the interpreter
+lock.
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from typing import Any
 
 from faust._values import TP
-from faust.transport.base import ProducerOptions, ReaderOptions, TopicSpec, TransportOptions
+from faust.transport.base import (
+    Placed,
+    ProducerOptions,
+    ReaderOptions,
+    TopicSpec,
+    TransportOptions,
+)
 from faust.transport.drivers.sqlite import SQLiteTransport
 from faust.transport.records import Builder, new_builder
 from faust.utils.urls import broker_urls
@@ -32,6 +42,8 @@ from faust.utils.urls import broker_urls
 PER_BATCH = 560
 VALUE = b"v" * 100
 PARTITIONS = 4
+Run = Callable[[str], Coroutine[Any, Any, list[float]]]
+
 #: Batches handed over and not yet acknowledged.
 UNDER_WAY = 64
 
@@ -74,10 +86,10 @@ async def append_all(broker: SQLiteTransport, batches: int, topic: str) -> float
     """Return records/s, building the batches included."""
     producer = broker.producer(ProducerOptions())
     started = time.perf_counter()
-    pending: list[asyncio.Future[object]] = []
+    pending: list[asyncio.Future[Placed]] = []
     for number in range(batches):
         tp = TP(topic, number % PARTITIONS)
-        pending.append(producer.produce(tp, full_batch(number * PER_BATCH)))  # type: ignore[arg-type]
+        pending.append(producer.produce(tp, full_batch(number * PER_BATCH)))
         if len(pending) >= UNDER_WAY:
             await pending.pop(0)
     await producer.flush()
@@ -118,20 +130,20 @@ async def throughput(path: str, batches: int, *, busy: bool, query: str = "") ->
 # -- latency to another process -----------------------------------------------------------------
 
 
-def listen(path: str, count: int, ready: str, out: str) -> None:
+def listen(path: str, count: int, ready: Event, out: Connection) -> None:
     async def main() -> None:
         broker = transport(path)
         await broker.open()
         reader = broker.reader(ReaderOptions())
         reader.assign({TP("pings", 0): 0})
         await reader.fetch(0)
-        Path(ready).touch()
+        ready.set()
         seen: list[float] = []
         while len(seen) < count:
             for batch in (await reader.fetch(10.0)).batches:
                 now = time.monotonic_ns()
                 seen += [(now - int(r.value or b"0")) / 1e6 for r in batch.records()]
-        Path(out).write_text("\n".join(map(str, seen)))
+        out.send(seen)
         await reader.close()
         await broker.close()
 
@@ -143,27 +155,26 @@ async def latency(path: str, count: int) -> tuple[float, float]:
     broker = transport(path)
     await broker.open()
     await broker.create_topic(TopicSpec("pings", 1))
-    ready, out = f"{path}.ready", f"{path}.out"
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=listen, args=(path, count, ready, out))
+    ready, (inlet, outlet) = context.Event(), context.Pipe()
+    process = context.Process(target=listen, args=(path, count, ready, outlet))
     process.start()
-    while not os.path.exists(ready):
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(ready.wait, 60)
     producer = broker.producer(ProducerOptions())
     for _ in range(count):
         builder = new_builder(1 << 16)
         builder.append(0, 1, b"k", b"%d" % time.monotonic_ns(), [])
         await producer.produce(TP("pings", 0), builder)
         await asyncio.sleep(0.005)
+    times: list[float] = sorted(await asyncio.to_thread(inlet.recv))
     await asyncio.to_thread(process.join, 30)
     await producer.close()
     await broker.close()
-    times = sorted(map(float, Path(out).read_text().split()))
     return times[len(times) // 2], times[int(len(times) * 0.99)]
 
 
 async def idle(path: str, seconds: float) -> float:
-    """Return percent of one core for a reader that waits and a maintenance that has nothing to do."""
+    """Return percent of one core for a reader that waits while nothing happens."""
     broker = transport(path)
     await broker.open()
     reader = broker.reader(ReaderOptions())
@@ -180,18 +191,18 @@ async def idle(path: str, seconds: float) -> float:
     return 100 * used / took
 
 
-def measured(directory: str, run: Callable[[str], Awaitable[list[float]]], rounds: int) -> None:
-    results = []
+def measured(directory: str | None, run: Run, rounds: int) -> None:
+    results: list[list[float]] = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(dir=directory) as inside:
-            results.append(asyncio.run(run(f"{inside}/broker.db")))  # type: ignore[arg-type]
+            results.append(asyncio.run(run(f"{inside}/broker.db")))
     medians = [statistics.median(column) for column in zip(*results, strict=True)]
     for name, figure in zip(("append", "fetch", "fetch and parse"), medians, strict=True):
         print(f"    {name:18}{figure / 1000:10,.0f} thousand records/s")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description="The embedded broker alone.")
     parser.add_argument("--records", type=int, default=3_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pings", type=int, default=1000)
@@ -199,17 +210,15 @@ def main() -> None:
     options = parser.parse_args()
     batches = options.records // PER_BATCH
     print(f"load {os.getloadavg()[0]:.2f}, switch interval {sys.getswitchinterval()} s")
-    for title, busy, query, share in (
-        ("alone", False, "", 1),
-        ("durability=full", False, "?durability=full", 4),
-        ("busy", True, "", 10),
+    for title, run in (
+        ("alone", partial(throughput, batches=batches, busy=False)),
+        (
+            "durability=full",
+            partial(throughput, batches=batches // 4, busy=False, query="?durability=full"),
+        ),
+        ("busy", partial(throughput, batches=batches // 10, busy=True)),
     ):
         print(title)
-        count = batches // share
-
-        async def run(path: str, count: int = count, busy: bool = busy, query: str = query):  # type: ignore[no-untyped-def]
-            return await throughput(path, count, busy=busy, query=query)
-
         measured(options.directory, run, options.rounds)
     with tempfile.TemporaryDirectory(dir=options.directory) as inside:
         median, worst = asyncio.run(latency(f"{inside}/broker.db", options.pings))

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from faust.exceptions import RejoinError, TopicExists
 from faust.transport.base import (
     Commit,
     GroupOptions,
+    Placed,
     ProducerOptions,
     ReaderOptions,
     TopicSpec,
     TransportOptions,
 )
 from faust.transport.drivers.sqlite import SQLiteTransport
-from faust.transport.records import Builder, new_builder
+from faust.transport.drivers.sqlite.log import Session
+from faust.transport.records import Builder, Record, new_builder
 from faust.utils.urls import broker_urls
 
 TOPIC = "numbers"
@@ -72,6 +75,15 @@ def numbered(writer: int, number: int) -> bytearray:
     return builder.build()
 
 
+def append_to(tp: TP, data: bytearray, session: Session) -> Placed:
+    return session.append(tp, data)
+
+
+def text_of(record: Record) -> str:
+    assert record.value is not None
+    return record.value.decode()
+
+
 def write_for_ever(path: str, directory: str, writer: int) -> None:
     """Append numbered batches, several under way; go on after the last one acknowledged.
 
@@ -90,7 +102,7 @@ async def _write_for_ever(path: str, directory: Path, writer: int) -> None:
     under_way: list[asyncio.Task[Any]] = []
     while True:
         data = numbered(writer, number)
-        call = broker._connection.writer.call(lambda s, d=data: s.append(tp, d))
+        call = broker._connection.writer.call(partial(append_to, tp, data))
         under_way.append(asyncio.create_task(call))
         number += 1
         if len(under_way) >= IN_FLIGHT:
@@ -140,7 +152,7 @@ async def _one_generation(broker: SQLiteTransport, membership: Any, notes: int) 
             raise error
         for batch in fetched.batches:
             for record in batch.records():
-                say(notes, f"{batch.tp.partition} {record.offset} {record.value.decode()}")
+                say(notes, f"{batch.tp.partition} {record.offset} {text_of(record)}")
         if fetched.positions:
             offsets = {tp: Commit(offset, "m") for tp, offset in fetched.positions.items()}
             refused = await membership.commit(offsets, generation=joined.generation)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import sqlite_actors as actors
-from sqlite_actors import PARTITIONS, RECORDS, TOPIC, told, transport
+from sqlite_actors import PARTITIONS, RECORDS, TOPIC, text_of, told, transport
 
 from faust._values import TP
 from faust.transport.base import LATEST, GroupOptions, ReaderOptions
@@ -86,7 +86,7 @@ def check_log(batches: list[Batch], directory: Path) -> int:
         assert batch.validate_crc()
         assert batch.base_offset == ends[batch.tp.partition], "a hole, or an overlap"
         ends[batch.tp.partition] = batch.next_offset
-        values = [record.value.decode().split(":") for record in batch.records()]
+        values = [text_of(record).split(":") for record in batch.records()]
         writer = int(values[0][0])
         assert len(values) == RECORDS
         numbers[writer] += [int(number) for _, number in values]
@@ -116,7 +116,7 @@ async def until_caught_up(path: Path, living: int) -> None:
 
 def check_reading(batches: list[Batch], directory: Path) -> None:
     there = {
-        (batch.tp.partition, record.offset, record.value.decode())
+        (batch.tp.partition, record.offset, text_of(record))
         for batch in batches
         for record in batch.records()
     }

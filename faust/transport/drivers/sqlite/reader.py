@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -113,7 +114,8 @@ class SQLiteReader(Reader):
         clock, bell = self._connection.options.clock, self._connection.bell
         deadline = clock.monotonic() + max_wait
         while True:
-            # 1. What there is, is the answer.
+            # 1. What there is, is the answer; even so, others have their turn before it.
+            await asyncio.sleep(0)
             await self._create_missing()
             fetched = await self._connection.read(self._poll)
             left = deadline - clock.monotonic()

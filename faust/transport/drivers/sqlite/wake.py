@@ -8,6 +8,8 @@ answer says for certain that a process is dead, which frees its place in its gro
 
 * A pipe is opened under another name, then renamed: a pipe in the directory is alive or dead, never
   "not yet".
+* A child that was forked (not started anew) keeps its parent's pipe open: then only the session
+  time-out tells that the parent is gone.
 * A full pipe is not waited for: its owner has not looked for 65,536 commits, and will.
 * A process that does not wait is not woken: its pipe is in the event loop only while somebody
   waits.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,10 @@ async def test_a_batch_sent_again_as_it_was_is_there_once(tmp_path: Path) -> Non
         assert await read_all(broker, TP0) == [b"before", b"a", b"b"]
 
 
+def append_to(data: bytearray, session: Session) -> int:
+    return session.append(TP0, data).base_offset
+
+
 @on_loop
 async def test_a_gap_in_the_sequence_is_refused(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
@@ -73,7 +78,7 @@ async def test_a_gap_in_the_sequence_is_refused(tmp_path: Path) -> None:
             builder = builder_of(b"v")
             builder.set_producer_state(7, 0, sequence)
             data = builder.build()
-            call = broker._connection.writer.call(lambda s, data=data: s.append(TP0, data))
+            call = broker._connection.writer.call(partial(append_to, data))
             if sequence == 0:
                 await call
             else:
