@@ -18,8 +18,8 @@ is: it is applied (*whole*), and counted.  A tombstone is never written on a gue
 *The local store* is a shortcut that must not lie.  It holds what the log said up to its position,
 and is used only if it is of this log, is not ahead of the commit, and either is at the commit or so
 young that no tombstone after its position can have been compacted away; otherwise it is wiped and
-all is read again.  (An *empty* store is at no position; a whole restore leaves one that is ahead of the commit,
-until the next commit: a crash in between is found here, and all is read again.)
+all is read again.  (A whole restore leaves a store that is ahead of the commit until the next one:
+a crash in between is found here.)
 
 Restoring ends by *position*: the last offsets may be markers, aborted or compacted away, and a
 particular record may never come.
@@ -49,7 +49,9 @@ class RestorePlan:
         end: The log's end when this was decided; [boundary, end) is the tail.
         wipe: Empty the local store first.
         undo: There is a tail: write the committed values of its keys again.
-        whole: What is applied includes records of which no commit says that they count.
+        whole: No commit says how much of the log counts: all that there is does (it may be empty).
+        recommit: No commit names the position at which the restore ends; one must, before an event
+            is handed out, or the next restore would take its writes for committed ones.
         reason: A clause for the log that says what was found.
     """
 
@@ -59,12 +61,14 @@ class RestorePlan:
     wipe: bool
     undo: bool
     whole: bool
+    recommit: bool
     reason: str
 
     def with_tail(self, reason: str) -> RestorePlan:
         """Return the plan that applies the tail instead of undoing it (it is too old)."""
-        return replace(self, boundary=self.end, undo=False, whole=self.whole or self.undo,
-                       reason=reason)  # fmt: skip
+        return replace(
+            self, boundary=self.end, undo=False, whole=True, recommit=True, reason=reason
+        )
 
 
 def plan(
@@ -111,7 +115,8 @@ def plan(
         end=end,
         wipe=bool(lie),
         undo=committed is not None and boundary < end,
-        whole=committed is None and start < boundary,
+        whole=committed is None,
+        recommit=mark is None or committed is None or not mark.position == boundary == end,
         reason=_reason(start, boundary, end, local=local, lie=lie, doubt=doubt),
     )
 
@@ -165,7 +170,7 @@ def _reason(start: int, boundary: int, end: int, *, local: int | None, lie: str,
     found = [f"offsets {start} to {boundary}" + ("" if local is None else " onto the local store")]
     if lie:
         found.append(f"the local store is wiped: {lie}")
-    if doubt and start < boundary:
+    if doubt:
         found.append(f"all there is: {doubt}")
     if boundary < end:
         found.append(f"offsets {boundary} to {end} were not committed")
