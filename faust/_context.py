@@ -74,9 +74,10 @@ class Sender(Protocol):
     ) -> Sent:
         """As `append`, from any thread, and also where the target is not prepared yet."""
 
-    @property
-    def crowded(self) -> bool:
-        """Is so much under way that senders should wait?"""
+    #: Is so much under way that senders should wait?
+    crowded: bool
+    #: May records be appended?
+    open: bool
 
     async def room(self) -> None:
         """Wait until there is less under way."""

@@ -58,9 +58,8 @@ SOURCE_HEADER = "faust-source"
 SKIPPED: Any = object()
 
 
-def current_stream() -> Stream[Any] | None:
-    """Return the stream whose event is being processed in this asyncio task, or ``None``."""
-    return _current.get()
+#: Return the stream whose event is being processed in this asyncio task, or ``None``.
+current_stream = _current.get
 
 
 def current_event() -> Event[Any] | None:

@@ -16,7 +16,7 @@ from faust.streams import SKIPPED, current_stream
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
-    from faust._context import AppContext, Sent, Target
+    from faust._context import AppContext, Sender, Sent, Target
 
 __all__ = ["Topic", "TopicConductor"]
 
@@ -101,7 +101,10 @@ class Topic(Channel[T], Generic[T]):
         self.config: dict[str, Any] = dict(config or {})
         self.has_prefix = has_prefix
         self.repartition = repartition
+        self._outbox: Sender | None = None
         self._target: Target | None = None
+        #: Does something want to see what is sent before it is encoded?
+        self._hooked = False
         self._dump_key: Callable[[Any], bytes | None] | None = None
         self._dump_value: Callable[[Any], bytes | None] | None = None
         self._load_key: Callable[[bytes | None], Any] | None = None
@@ -265,26 +268,42 @@ class Topic(Channel[T], Generic[T]):
             What gives, when awaited, the `RecordMetadata` of the delivered message, or raises
             `ProducerSendError`.
         """
-        app = self.app
         stream = current_stream()
-        if stream is not None:
+        if stream is not None and stream.task is not None and not stream.task.alive:
             stream.check_alive()
-        target = self._target
-        if target is None or not target.partitions:
-            await app.ensure_sending()
-            target = self._target = app.outbox.target(self.get_topic_name())
-            if not target.partitions:
-                await self._prepare(target)
+        outbox, target = self._outbox, self._target
+        if outbox is None or target is None or not outbox.open:
+            outbox, target = await self._connect()
+        if outbox.crowded:
+            await outbox.room()
+        if schema is None and key_serializer is None and value_serializer is None:
+            if not self._hooked:
+                raw_key = None if key is None else self._dump_key(key)  # type: ignore[misc]  # see _connect
+                raw_value = self._dump_value(value)  # type: ignore[misc]  # see _connect
+                pairs = None if headers is None else headers_as_list(headers)
+                sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
+                if callback is not None:
+                    sent.add_done_callback(callback)
+                return sent
         raw_key, raw_value, pairs = self._encode(
             key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
         )
-        outbox = app.outbox
-        if outbox.crowded:
-            await outbox.room()
         sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
         if callback is not None:
             sent.add_done_callback(callback)
         return sent
+
+    async def _connect(self) -> tuple[Sender, Target]:
+        """Find out once what sending to this topic needs."""
+        app = self.app
+        await app.ensure_sending()
+        outbox = app.outbox
+        target = outbox.target(self.get_topic_name())
+        if not target.partitions:
+            await self._prepare(target)
+        self._hooked = app.produce_hook() is not None or not self._compiled_dumpers()
+        self._outbox, self._target = outbox, target
+        return outbox, target
 
     async def _prepare(self, target: Target) -> None:
         if self.internal:

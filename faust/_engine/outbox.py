@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "FutureMessage", "Outbox", "OutboxTarget"]
 
+#: Keys whose partition is remembered for each topic.
+PLACED_KEYS = 50_000
+
+_NONE: list[tuple[str, bytes]] = []
+
 #: Bytes under way above which senders wait.
 MAX_UNDER_WAY = 32 << 20
 
@@ -38,12 +43,22 @@ class OutboxTarget:
         topic_id: The broker's id of it, "" until known.
     """
 
-    __slots__ = ("name", "next_partition", "open", "partitions", "topic_id", "under_way")
+    __slots__ = (
+        "name",
+        "next_partition",
+        "open",
+        "partitions",
+        "placed",
+        "topic_id",
+        "under_way",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.partitions = 0
         self.topic_id = ""
+        #: Key -> partition, of keys seen lately.
+        self.placed: dict[bytes, int] = {}
         self.open: dict[int, Delivery] = {}
         self.under_way: dict[int, int] = {}
         self.next_partition = 0
@@ -59,9 +74,9 @@ class Delivery:
 
     __slots__ = ("_callbacks", "builder", "claimed", "count", "error", "placed", "size", "tp")
 
-    def __init__(self, tp: TP, builder: Builder) -> None:
+    def __init__(self, tp: TP, builder: Builder | None) -> None:
         self.tp = tp
-        self.builder: Builder | None = builder
+        self.builder = builder
         self.count = 0
         self.size = 0
         self.placed: Placed | None = None
@@ -94,34 +109,14 @@ class FutureMessage:
     May be awaited on the app's event loop; from another thread ask ``result(timeout)``.
     """
 
-    __slots__ = ("_bound", "_callbacks", "_delivery", "_number", "_timestamp")
+    __slots__ = ("_delivery", "_number", "_stamp")
 
-    def __init__(self, delivery: Delivery | None, number: int, timestamp: float) -> None:
+    _delivery: Delivery | None
+
+    def __init__(self, delivery: Delivery | None, number: int, stamp: int) -> None:
         self._delivery = delivery
         self._number = number
-        self._timestamp = timestamp
-        self._bound: threading.Event | None = None
-        self._callbacks: list[Callable[[], object]] = []
-
-    def bind(self, other: FutureMessage) -> None:
-        """It has got its place in a batch (where it was sent from another thread)."""
-        self._number, self._timestamp = other._number, other._timestamp
-        delivery = self._delivery = other._delivery
-        assert delivery is not None
-        if self._bound is not None:
-            delivery.claimed = True
-            delivery.when_done(self._bound.set)
-        callbacks, self._callbacks = self._callbacks, []
-        for fun in callbacks:
-            delivery.when_done(fun)
-
-    def fail(self, error: BaseException) -> None:
-        """It got no place in any batch."""
-        from faust.transport.records import new_builder
-
-        delivery = Delivery(TP("", 0), new_builder(64))
-        delivery.error = error
-        self.bind(FutureMessage(delivery, 0, self._timestamp))
+        self._stamp = stamp
 
     def done(self) -> bool:
         """Is it delivered, or has it failed?"""
@@ -155,7 +150,7 @@ class FutureMessage:
             delivery.tp.partition,
             delivery.tp,
             offset,
-            placed.append_time / 1000.0 if stamped else self._timestamp,
+            (placed.append_time if stamped else self._stamp) / 1000.0,
             1 if stamped else 0,
         )
 
@@ -167,10 +162,8 @@ class FutureMessage:
             TimeoutError: it is still under way.
         """
         if not self.done():
-            event = self._bound = self._bound or threading.Event()
-            if self._delivery is not None:
-                self._delivery.claimed = True
-                self._delivery.when_done(event.set)
+            event = threading.Event()
+            self._when_done(event.set)
             if not event.wait(timeout):
                 raise TimeoutError("the message is still under way")
         return self._metadata()
@@ -181,34 +174,66 @@ class FutureMessage:
         def call() -> None:
             result = fun(self)
             if asyncio.iscoroutine(result):
-                task = asyncio.ensure_future(result)
-                _keep(task)
+                _keep(asyncio.ensure_future(result))
 
-        if self._delivery is None:
-            self._callbacks.append(call)
-        else:
-            self._delivery.when_done(call)
+        self._when_done(call, claim=False)
+
+    def _when_done(self, fun: Callable[[], object], *, claim: bool = True) -> None:
+        delivery = self._delivery
+        assert delivery is not None
+        if claim:
+            delivery.claimed = True
+        delivery.when_done(fun)
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         if not self.done():
-            loop = asyncio.get_running_loop()
-            waiter = loop.create_future()
+            waiter = asyncio.get_running_loop().create_future()
 
             def wake() -> None:
                 if not waiter.done():
                     waiter.set_result(None)
 
-            if self._delivery is None:
-                self._callbacks.append(wake)
-            else:
-                self._delivery.claimed = True
-                self._delivery.when_done(wake)
+            self._when_done(wake)
             yield from waiter
         return self._metadata()
 
     def __repr__(self) -> str:
-        state = "under way" if not self.done() else "failed" if self.exception() else "delivered"
+        failed = self._delivery is not None and self._delivery.error is not None
+        state = "under way" if not self.done() else "failed" if failed else "delivered"
         return f"<FutureMessage {state}>"
+
+
+class LateMessage(FutureMessage):
+    """A record that has no place in a batch yet: sent from another thread, or before the start."""
+
+    __slots__ = ("_lock", "_waiting")
+
+    def __init__(self) -> None:
+        super().__init__(None, 0, 0)
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Callable[[], object], bool]] = []
+
+    def bind(self, other: FutureMessage) -> None:
+        """It has got its place."""
+        with self._lock:
+            self._number, self._stamp = other._number, other._stamp
+            self._delivery = other._delivery
+            waiting, self._waiting = self._waiting, []
+        for fun, claim in waiting:
+            super()._when_done(fun, claim=claim)
+
+    def fail(self, error: BaseException) -> None:
+        """It got no place in any batch."""
+        delivery = Delivery(TP("", 0), None)
+        delivery.error = error
+        self.bind(FutureMessage(delivery, 0, 0))
+
+    def _when_done(self, fun: Callable[[], object], *, claim: bool = True) -> None:
+        with self._lock:
+            if self._delivery is None:
+                self._waiting.append((fun, claim))
+                return
+        super()._when_done(fun, claim=claim)
 
 
 _kept: set[Any] = set()
@@ -242,6 +267,7 @@ class Outbox:
         partitioner: Callable[..., int] | None = None,
     ) -> None:
         self._clock = clock
+        self._time_ms = clock.time_ms
         self._linger = linger
         self._batch_size = batch_size
         self._compression = compression
@@ -254,6 +280,10 @@ class Outbox:
         self._thread = 0
         self._waiting: dict[Delivery, None] = {}
         self._bytes = 0
+        #: Is so much under way that senders should wait?
+        self.crowded = False
+        #: May records be appended?
+        self.open = False
         self._room: list[asyncio.Future[None]] = []
         self._flush_soon: list[tuple[OutboxTarget, int]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -271,6 +301,7 @@ class Outbox:
         self._bridge, self._producer = bridge, producer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self.open = True
         with self._lock:
             early, self._early = self._early, []
         for send in early:
@@ -290,11 +321,13 @@ class Outbox:
 
     async def prepare(self, target: OutboxTarget) -> None:
         """Ask the broker for the target's partitions."""
-        target.partitions, target.topic_id = await self._describe(target.name)
+        self.learn(target.name, *await self._describe(target.name))
 
     def learn(self, topic: str, partitions: int, topic_id: str) -> None:
         """Note what is known of a topic."""
         target = self.target(topic)
+        if partitions != target.partitions:
+            target.placed.clear()
         target.partitions, target.topic_id = partitions, topic_id
 
     # -- appending (hot for agents that send) -----------------------------------------------
@@ -313,7 +346,9 @@ class Outbox:
             if key is None:
                 partition = self._sticky(target)
             elif self._partitioner is None:
-                partition = partition_for(key, target.partitions)
+                partition = target.placed.get(key)
+                if partition is None:
+                    partition = self._place(target, key)
             else:
                 everyone = list(range(target.partitions))
                 partition = self._partitioner(key, everyone, everyone)
@@ -321,22 +356,27 @@ class Outbox:
             raise ValueError(
                 f"topic {target.name!r} has no partition {partition} (it has {target.partitions})"
             )
-        when = self._clock.time() if timestamp is None else timestamp
+        stamp = self._time_ms() if timestamp is None else int(timestamp * 1000)
         delivery = target.open.get(partition)
         if delivery is None:
             delivery = self._open(target, partition)
-        builder = delivery.builder
-        assert builder is not None
-        stamp = int(when * 1000)
-        if builder.append(delivery.count, stamp, key, value, headers or []) is None:
+        number = delivery.count
+        if delivery.builder.append(number, stamp, key, value, headers or _NONE) is None:  # type: ignore[union-attr]  # open
             self._close(target, partition)
             delivery = self._open(target, partition)
-            builder = delivery.builder
-            assert builder is not None
-            builder.append(0, stamp, key, value, headers or [])
-        number = delivery.count
+            number = 0
+            delivery.builder.append(0, stamp, key, value, headers or _NONE)  # type: ignore[union-attr]  # just opened
         delivery.count = number + 1
-        return FutureMessage(delivery, number, when)
+        return FutureMessage(delivery, number, stamp)
+
+    @staticmethod
+    def _place(target: OutboxTarget, key: bytes) -> int:
+        """Return the partition of a key, and remember it: hashing costs more than all the rest."""
+        partition = partition_for(key, target.partitions)
+        if len(target.placed) >= PLACED_KEYS:
+            target.placed.clear()
+        target.placed[key] = partition
+        return partition
 
     def _sticky(self, target: OutboxTarget) -> int:
         """Records without a key: one batch to one partition, the next to the next (KIP-480)."""
@@ -382,6 +422,7 @@ class Outbox:
         assert builder is not None
         delivery.size = builder.size()
         self._bytes += delivery.size
+        self.crowded = self._bytes >= MAX_UNDER_WAY
         target.under_way[partition] = target.under_way.get(partition, 0) + 1
         assert self._bridge is not None
         self._bridge.post_io(self._hand_over, target, delivery, builder)
@@ -395,6 +436,7 @@ class Outbox:
             error = ProducerSendError("the app is stopping")
             bridge.post_main(self._settle, target, delivery, None, error)
             return
+
         future = producer.produce(delivery.tp, builder)
 
         def done(fut: asyncio.Future[Placed]) -> None:
@@ -430,17 +472,13 @@ class Outbox:
         if partition in target.open and not target.under_way[partition]:
             self._close(target, partition)
         if self._bytes < MAX_UNDER_WAY // 2:
+            self.crowded = False
             waiters, self._room = self._room, []
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
 
     # -- waiting ---------------------------------------------------------------------------
-
-    @property
-    def crowded(self) -> bool:
-        """Is so much under way that senders should wait?"""
-        return self._bytes >= MAX_UNDER_WAY
 
     async def room(self) -> None:
         """Wait until there is less under way."""
@@ -491,7 +529,7 @@ class Outbox:
         if target.partitions and self._loop is not None and threading.get_ident() == self._thread:
             return self.append(target, partition, key, value, timestamp, headers)
         when = self._clock.time() if timestamp is None else timestamp
-        sent = FutureMessage(None, 0, when)
+        sent = LateMessage()
 
         def on_loop() -> None:
             _keep(
@@ -509,7 +547,7 @@ class Outbox:
 
     async def _append_later(
         self,
-        sent: FutureMessage,
+        sent: LateMessage,
         target: OutboxTarget,
         partition: int | None,
         key: bytes | None,
@@ -532,6 +570,7 @@ class Outbox:
             try:
                 await self.barrier()
             finally:
+                self.open = False
                 self._producer = None
                 if self._timer is not None:
                     self._timer.cancel()

@@ -82,7 +82,7 @@ class BoundSignal:
         return [*inherited, *own]
 
     def __bool__(self) -> bool:
-        return bool(self.handlers())
+        return bool(self._handlers) or (self._parent is not None and bool(self._parent))
 
 
 class _BoundSync(BoundSignal):

@@ -58,6 +58,10 @@ class VirtualClock:
         """Seconds since the epoch."""
         return self._epoch + self._loop.time()
 
+    def time_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return int(self.time() * 1000)
+
     def monotonic(self) -> float:
         """Seconds since the loop was made."""
         return self._loop.time()
