@@ -19,7 +19,7 @@ from typing import Any
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 
 from faust.transport.base import TransportOptions
-from faust.transport.drivers.aiokafka.errors import FOREIGN
+from faust.transport.drivers.aiokafka.errors import FOREIGN, may_be_retried
 from faust.transport.drivers.aiokafka.security import connection_arguments
 
 __all__ = ["Address", "Connections", "NodeUnknown"]
@@ -35,6 +35,23 @@ _NEVER_MS = 24 * 3600 * 1000
 _CLOSE_SECONDS = 2.0
 #: aiokafka's stream stops reading at twice its limit (64 KiB); answers here are megabytes.
 _READ_LIMIT_BYTES = 1 << 20
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once: aiokafka repeats that of clear passwords at each connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Has this warning not been seen yet?"""
+        if record.levelno != logging.WARNING:
+            return True
+        message = record.getMessage()
+        new = message not in self._seen
+        self._seen.add(message)
+        return new
 
 
 class NodeUnknown(ConnectionError):
@@ -58,6 +75,8 @@ class Connections:
         self._locks: dict[tuple[int, str], asyncio.Lock] = {}
         self._down: set[Address] = set()
         self._closed = False
+        self._filter = _Once()
+        logging.getLogger("aiokafka.conn").addFilter(self._filter)
 
     def __repr__(self) -> str:
         return f"<Connections [{len(self._open)} open | {len(self._nodes)} nodes]>"
@@ -138,6 +157,7 @@ class Connections:
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        logging.getLogger("aiokafka.conn").removeFilter(self._filter)
         closing = [c.close(reason=CloseReason.SHUTDOWN) for c in self._open.values()]
         self._open.clear()
         futures = [future for future in closing if future is not None]
@@ -176,7 +196,7 @@ class Connections:
         return connection
 
     def _note_down(self, address: Address, exc: BaseException) -> None:
-        if address not in self._down:
+        if address not in self._down and may_be_retried(exc):
             self._down.add(address)
             reason = str(exc) or type(exc).__name__
             log.warning("Kafka at %s:%s cannot be reached; trying again: %s", *address, reason)
