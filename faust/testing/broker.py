@@ -48,7 +48,7 @@ async def memory_broker(
     broker = find_broker(name)
     broker.auto_create = auto_create
     if clock is not None:
-        broker.clock = clock
+        broker.use_clock(clock)
     try:
         yield broker
     finally:

@@ -95,8 +95,12 @@ class MemoryBroker:
         """Let a client in; its clock is the broker's from now on."""
         self.clients.append(client)
         if self.clock is not client.clock:
-            self.clock = client.clock
-            self._next_maintenance = self.clock.monotonic() + MAINTENANCE_INTERVAL
+            self.use_clock(client.clock)
+
+    def use_clock(self, clock: Clock) -> None:
+        """Take the time from another clock; the interval of maintenance begins anew."""
+        self.clock = clock
+        self._next_maintenance = clock.monotonic() + MAINTENANCE_INTERVAL
 
     def detach(self, client: Client) -> None:
         """Let a client go."""
