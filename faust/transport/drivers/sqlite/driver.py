@@ -80,7 +80,7 @@ class SQLiteTransport(Transport):
     async def maintain(self) -> None:
         """Do now what maintenance does from time to time, whoever holds the lease."""
         if self._maintenance is not None:
-            await self._maintenance.sweep()
+            await self._maintenance.sweep(thorough=True)
 
     # -- topics ------------------------------------------------------------------------------
 
@@ -171,6 +171,7 @@ class SQLiteTransport(Transport):
         def run(session: Session) -> None:
             group = groups.load(session, group_id)
             group.tick(session.clock.monotonic())
+            groups.save(session, group)
             if group.members:
                 raise UnknownMember(
                     f"group {group_id} has {len(group.members)} members: stop them first"

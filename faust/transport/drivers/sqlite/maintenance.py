@@ -48,6 +48,8 @@ TICK = 0.5
 LEASE = 10.0
 #: Seconds between two looks at retention and compaction, and between two at producers long silent.
 SWEEP = 5.0
+#: Seconds between two looks at one partition by compaction.
+COMPACTION_PAUSE = 30.0
 #: Batches in one step of clearing (8 MiB of 64 KiB batches) and of retention.
 CLEAR_STEP = 128
 RETENTION_STEP = 512
@@ -65,6 +67,7 @@ class Maintenance:
         self._thread = ThreadPoolExecutor(1, "faust-sqlite-maintenance")
         self._busy = asyncio.Lock()
         self._compaction = Compaction(connection, self._own_db, self._in_thread)
+        self._compact_at: dict[int, float] = {}
         self._leading = False
 
     def __repr__(self) -> str:
@@ -154,8 +157,12 @@ class Maintenance:
                 with contextlib.suppress(FaustError, sqlite3.Error):
                     await self.sweep()
 
-    async def sweep(self) -> None:
-        """Apply retention and compaction to all partitions, once."""
+    async def sweep(self, *, thorough: bool = False) -> None:
+        """Apply retention and compaction to all partitions.
+
+        Looking whether compaction is worth while reads the sizes of all batches, so it is done
+        once in `COMPACTION_PAUSE` for each partition, unless ``thorough``.
+        """
         async with self._busy:
             await self._clear_garbage()
             now_ms = int(self._connection.options.clock.time() * 1000)
@@ -164,8 +171,16 @@ class Maintenance:
             for log in await self._connection.read(logs_of):
                 await self._retain(log, now_ms)
                 await self._clear(log.id, log.start)
-                if log.policy.compact:
+                if log.policy.compact and (thorough or self._is_due(log)):
                     await self._compaction.run(log, now_ms)
+                await asyncio.sleep(0)
+
+    def _is_due(self, log: PartitionLog) -> bool:
+        now = self._connection.options.clock.monotonic()
+        if now < self._compact_at.get(log.id, 0.0):
+            return False
+        self._compact_at[log.id] = now + COMPACTION_PAUSE
+        return True
 
     async def _clear_garbage(self) -> None:
         for (partition_id,) in await self._connection.read(
@@ -192,9 +207,11 @@ class Maintenance:
         policy = log.policy
         if not policy.delete or (policy.retention_ms < 0 and policy.retention_bytes < 0):
             return
-        start = log.start
+        start, step = log.start, 1
         while True:
-            look = partial(extents_of, log=log, start=start, most=RETENTION_STEP)
+            # Most of the time the first batch stays, and that is all there is to look at.
+            look = partial(extents_of, log=log, start=start, most=step)
+            step = RETENTION_STEP
             extents, rest = await self._connection.read(look)
             # The machine adds up what it is shown; what lies behind counts as kept.
             most = max(0, policy.retention_bytes - rest) if policy.retention_bytes >= 0 else -1

@@ -203,7 +203,8 @@ class SQLiteReader(Reader):
         except CorruptRecord as error:
             fetched.errors[tp] = error
             return 0
-        if batches and batches[0].base_offset > position and self._lost(db, tp, fetched):
+        gap = not batches or batches[0].base_offset > position
+        if gap and self._lost(db, tp, fetched):
             return 0
         if self.options.check_crcs:
             self._check(batches, fetched)

@@ -143,6 +143,18 @@ async def test_a_batch_that_cannot_be_delivered_in_time_fails_and_is_not_sent_la
         await producer.close()
 
 
+@pytest.mark.parametrize(("query", "synchronous"), [("", 1), ("?durability=full", 2)])
+def test_durability_is_as_the_url_says(tmp_path: Path, query: str, synchronous: int) -> None:
+    async def main() -> None:
+        async with opened(tmp_path / "b.db", query) as broker:
+            found = await broker._connection.writer.call(
+                lambda session: session.db.execute("PRAGMA synchronous").fetchone()
+            )
+            assert found == (synchronous,)
+
+    on_loop(main)()
+
+
 @on_loop
 async def test_without_acks_nobody_waits(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
