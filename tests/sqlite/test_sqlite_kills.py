@@ -18,7 +18,7 @@ import sqlite_actors as actors
 from sqlite_actors import PARTITIONS, RECORDS, TOPIC, text_of, told, transport
 
 from faust._values import TP
-from faust.transport.base import LATEST, GroupOptions, ReaderOptions
+from faust.transport.base import LATEST, GroupOptions, ReaderOptions, TopicSpec
 from faust.transport.records import Batch
 
 WRITERS = range(4)
@@ -128,6 +128,14 @@ def check_reading(batches: list[Batch], directory: Path) -> None:
     assert read == there
 
 
+async def create_topic(path: Path) -> None:
+    broker = transport(path)
+    await broker.open()
+    # The batches carry old timestamps, so that they are the same when they are sent again.
+    await broker.create_topic(TopicSpec(TOPIC, PARTITIONS, config={"retention.ms": "-1"}))
+    await broker.close()
+
+
 def storm(start: Start, path: Path, directory: Path, kills: int, seed: int) -> None:
     chance = random.Random(seed)
     running: dict[tuple[str, int], BaseProcess] = {}
@@ -139,6 +147,7 @@ def storm(start: Start, path: Path, directory: Path, kills: int, seed: int) -> N
             args = (actors.read_for_ever, str(path), str(directory), number, SESSION)
         running[kind, number] = start(*args)
 
+    asyncio.run(create_topic(path))
     everyone = [("w", n) for n in WRITERS] + [("r", n) for n in READERS]
     for kind, number in everyone:
         begin(kind, number)
