@@ -71,7 +71,7 @@ class MemoryBroker:
         self.clock: Clock = clock or SystemClock()
         self.lock = RLock()
         self.clients: list[Client] = []
-        self.faults = Faults(self)
+        self.faults = Faults(self.clients, lambda tp, offset: self.log(tp).corrupt(offset))
         self.groups = Groups(lambda tp: self.find_log(tp) is not None)
         self.transactions = Transactions(self)
         self.cluster_id = f"memory-{name}-{next(_serials)}"

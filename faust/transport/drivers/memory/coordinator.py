@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from faust._machines.groups import Group
 from faust._machines.transactions import Ended, TransactionalId
 from faust._values import TP
 from faust.exceptions import BrokerError, MessageTooLarge, UnknownTopic
 from faust.transport.base import Commit
+from faust.transport.drivers.memory.log import Log
 from faust.transport.drivers.memory.signals import Signal
-
-if TYPE_CHECKING:
-    from faust.transport.drivers.memory.broker import MemoryBroker
 
 __all__ = ["MAX_METADATA_BYTES", "Groups", "Transactions"]
 
@@ -96,10 +94,20 @@ class Groups:
             self._commits[group_id] = {tp: at for tp, at in kept.items() if tp.topic != topic}
 
 
+class Broker(Protocol):
+    """What transactions ask of their broker."""
+
+    groups: Groups
+
+    def next_number(self) -> int: ...
+    def now_ms(self) -> int: ...
+    def find_log(self, tp: TP) -> Log | None: ...
+
+
 class Transactions:
     """All transactional ids of one broker."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._ids: dict[str, TransactionalId] = {}
 

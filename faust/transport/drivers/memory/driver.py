@@ -25,7 +25,7 @@ from faust.transport.base import (
     TransportOptions,
 )
 from faust.transport.drivers.memory.broker import MemoryBroker, find_broker
-from faust.transport.drivers.memory.client import Client
+from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.membership import MemoryMembership
 from faust.transport.drivers.memory.producer import MemoryProducer
 from faust.transport.drivers.memory.reader import MemoryReader
@@ -53,11 +53,11 @@ class MemoryTransport(Transport):
         self.broker: MemoryBroker = find_broker(self.urls[0].host or "")
         if self.urls[0].query.get("auto_create") == "0":
             self.broker.auto_create = False
-        self._client: Client | None = None
+        self._client: Connection | None = None
         self._housekeeper: asyncio.Task[None] | None = None
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Connection:
         """Our side of the broker.
 
         Raises:
@@ -69,7 +69,7 @@ class MemoryTransport(Transport):
 
     async def open(self) -> None:
         """Connect."""
-        client = self._client = Client(self.broker, self.options)
+        client = self._client = Connection(self.broker, self.options)
         with self.broker.lock:
             self.broker.attach(client)
         try:
@@ -92,7 +92,7 @@ class MemoryTransport(Transport):
                 self.broker.detach(self._client)
             self._client = None
 
-    async def _keep_house(self, client: Client) -> None:
+    async def _keep_house(self, client: Connection) -> None:
         # Time passes at the broker for as long as anybody is connected.
         while True:
             client.housekeeping.clear()

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple
 
+from faust._values import TP
 from faust.exceptions import BrokerUnavailable
-
-if TYPE_CHECKING:
-    from faust._values import TP
-    from faust.transport.drivers.memory.broker import MemoryBroker
-    from faust.transport.drivers.memory.client import Client
+from faust.transport.drivers.memory.client import Client
 
 __all__ = ["Faults", "Planned", "Request"]
-
-T = TypeVar("T")
 
 #: Seconds between two looks at whether an unreachable broker can be reached again.
 RETRY_PAUSE = 0.1
@@ -74,8 +69,9 @@ class Faults:
         trace: If it is a list, each request is appended to it.
     """
 
-    def __init__(self, broker: MemoryBroker) -> None:
-        self._broker = broker
+    def __init__(self, clients: list[Client], corrupt: Callable[[TP, int], None]) -> None:
+        self._all_clients = clients
+        self._corrupt = corrupt
         self._planned: list[Planned] = []
         self._black_holes: list[tuple[str, str | None]] = []
         self._is_down = False
@@ -147,7 +143,7 @@ class Faults:
 
     def corrupt(self, tp: TP, offset: int) -> None:
         """Damage the stored batch that holds an offset: its CRC no longer matches."""
-        self._broker.log(tp).corrupt(offset)
+        self._corrupt(tp, offset)
 
     @property
     def before(self) -> Callable[[Request], None] | None:
@@ -233,11 +229,9 @@ class Faults:
         self._arm()
 
     def _clients(self, name: str) -> list[Client]:
-        found = [c for c in self._broker.clients if name in (c.name, c.client_id)]
+        found = [c for c in self._all_clients if name in (c.name, c.client_id)]
         if not found:
-            raise ValueError(
-                f"no client {name!r}; there are {[c.name for c in self._broker.clients]}"
-            )
+            raise ValueError(f"no client {name!r}; there are {[c.name for c in self._all_clients]}")
         return found
 
     def _arm(self) -> None:
@@ -248,5 +242,5 @@ class Faults:
             or self._before
             or self._after
             or self._trace is not None
-            or any(client.is_killed or client.is_cut for client in self._broker.clients)
+            or any(client.is_killed or client.is_cut for client in self._all_clients)
         )

@@ -10,7 +10,7 @@ from faust._machines.groups import Group, Joined
 from faust._values import TP
 from faust.exceptions import BrokerError, IllegalGeneration, UnknownMember
 from faust.transport.base import Commit, GroupOptions, Membership, Round
-from faust.transport.drivers.memory.client import Client
+from faust.transport.drivers.memory.connection import Connection
 
 __all__ = ["MemoryMembership"]
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class MemoryMembership(Membership):
     """Asks the group's machine, and waits on its signal for answers that take time."""
 
-    def __init__(self, client: Client, options: GroupOptions) -> None:
+    def __init__(self, client: Connection, options: GroupOptions) -> None:
         self._client = client
         self._broker = client.broker
         self._options = options

@@ -20,7 +20,7 @@ from faust.exceptions import (
     TransactionAborted,
 )
 from faust.transport.base import Commit, Membership, Placed, Producer, ProducerOptions, Transaction
-from faust.transport.drivers.memory.client import Client
+from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.membership import MemoryMembership
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
@@ -42,7 +42,7 @@ class Waiting(NamedTuple):
 class MemoryProducer(Producer):
     """Appends at once while nothing is wrong; with faults about, batch by batch in a task."""
 
-    def __init__(self, client: Client, options: ProducerOptions) -> None:
+    def __init__(self, client: Connection, options: ProducerOptions) -> None:
         self._client = client
         self._broker = client.broker
         self._options = options
@@ -232,7 +232,7 @@ class MemoryTransaction(Transaction):
         failure: The first error inside of it: it can only be aborted.
     """
 
-    def __init__(self, producer: MemoryProducer, client: Client, name: str, epoch: int) -> None:
+    def __init__(self, producer: MemoryProducer, client: Connection, name: str, epoch: int) -> None:
         self._producer = producer
         self._client = client
         self._broker = client.broker

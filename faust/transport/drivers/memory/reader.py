@@ -8,7 +8,7 @@ from typing import NamedTuple
 from faust._values import TP
 from faust.exceptions import BrokerError, CorruptRecord, UnknownTopic
 from faust.transport.base import Fetched, Reader, ReaderOptions
-from faust.transport.drivers.memory.client import Client
+from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.log import Log
 from faust.transport.records import Batch
 
@@ -30,7 +30,7 @@ class Portion(NamedTuple):
 class MemoryReader(Reader):
     """Follows its partitions' logs: `_moved` holds those that may have more, in their turns."""
 
-    def __init__(self, client: Client, options: ReaderOptions) -> None:
+    def __init__(self, client: Connection, options: ReaderOptions) -> None:
         self._client = client
         self._broker = client.broker
         self._options = options
