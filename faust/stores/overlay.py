@@ -107,6 +107,7 @@ class Slice:
         "codec",
         "dirty",
         "fresh",
+        "held",
         "live",
         "loaded",
         "position",
@@ -129,6 +130,8 @@ class Slice:
         self.fresh: set[Key] = set()
         #: What the event in progress has read: kept key -> (its object, the encoding).
         self.loaded: dict[Key, tuple[Any, Encoded]] = {}
+        #: Writes of events that are over and not acknowledged, by identity.
+        self.held: dict[int, dict[Key, Any]] = {}
         #: Entries cut and not applied yet, or held back: live must keep their keys until then.
         self.uncommitted = 0
         #: Next changelog offset as of the last commit.
@@ -244,36 +247,27 @@ class Slice:
         for key, before_dirty in before.items():
             _put_back(self.dirty, key, before_dirty)
         self.uncommitted += len(held)
+        self.held[id(held)] = held
         return held
 
     def release(self, held: dict[Key, Any]) -> None:
         """Held writes count from now on; releases come in offset order."""
+        del self.held[id(held)]
         self.uncommitted -= len(held)
         self.dirty.update(held)
 
     # -- between events ------------------------------------------------------------
 
     def is_free(self, key: Key) -> bool:
-        """Is no event that is not finished using this key?"""
-        if key in self.pending or key in self.loaded:
-            return False
-        return not any(key in held for held in self.holding.values())
+        """Does no event use this key that is in progress, or over and not acknowledged?"""
+        return not self.in_progress(key) and not any(key in h for h in self.held.values())
 
     def holds(self, key: Key) -> bool:
-        """Is there such a key, as finished events left it?"""
+        """Is there such a key?"""
         value = self.live.get(key, ABSENT)
         if value is ABSENT:
             return self.store.get(self.encode_key(key)) is not None
         return value is not DELETED
-
-    def put_direct(self, key: Key, value: Any) -> None:
-        """Write (or delete, with `DELETED`) a key outside of any event; it must be free.
-
-        It is dirty at once, and goes with the next cut.
-        """
-        if type(value) not in SCALARS and value is not DELETED:
-            value = Encoded(self.codec.dump_value(value))
-        self.live[key] = self.dirty[key] = value
 
     # -- commit --------------------------------------------------------------------
 

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from mode import Service
 
 from faust.exceptions import ImproperlyConfigured, PartitionRevoked, PartitionsMismatch
 from faust.stores.overlay import ABSENT, Slice, SliceCodec
 from faust.streams import Stream, current_stream
+from faust.tables.expiry import Expiry
+from faust.tables.ranges import ranged_dump, ranged_load
 from faust.windows import Window
 
 if TYPE_CHECKING:
@@ -89,7 +93,7 @@ class Collection(Service):
         self.value_serializer = value_serializer
         self.schema = schema
         self.partitions = partitions
-        self.window = window
+        self.window: Window | None = None
         self.help = help or ""
         self.extra_topic_configs = dict(extra_topic_configs or {})
         self.options = dict(options or {})
@@ -102,7 +106,12 @@ class Collection(Service):
         self._changelog_topic = changelog_topic
         #: State by task run: only runs that are alive here.
         self.slices: dict[TaskRun, Slice] = {}
+        #: Partition -> the time that its events have reached, for windows that expire.
+        self.watermarks: dict[int, float] = {}
+        self.expiry: Expiry | None = None
+        self._wrappers: WeakSet[Any] = WeakSet()
         self._codec: SliceCodec | None = None
+        self.set_window(window)
         self._events: asyncio.Queue[Any] | None = None
 
     # -- the changelog -----------------------------------------------------------------
@@ -158,11 +167,14 @@ class Collection(Service):
             value_codec = self.value_serializer or "raw"
         dump_value = registry.value_dumper(self.value_type, value_codec)
         load_value = registry.value_loader(self.value_type, value_codec)
+        dump_key: Callable[[Any], bytes] = _never_none(
+            registry.key_dumper(self.key_type, key_codec), self.name, "key"
+        )
+        load_key: Callable[[bytes], Any] = registry.key_loader(self.key_type, key_codec)
+        if self.window is not None:
+            dump_key, load_key = ranged_dump(dump_key), ranged_load(load_key)
         return SliceCodec(
-            _never_none(registry.key_dumper(self.key_type, key_codec), self.name, "key"),
-            registry.key_loader(self.key_type, key_codec),
-            _none_as_null(dump_value, self.name),
-            _null_as_none(load_value),
+            dump_key, load_key, _none_as_null(dump_value, self.name), _null_as_none(load_value)
         )
 
     # -- tasks ----------------------------------------------------------------------------
@@ -173,7 +185,10 @@ class Collection(Service):
 
     def drop_slice(self, run: TaskRun) -> Slice | None:
         """A task is over: its overlay goes with it."""
-        return self.slices.pop(run, None)
+        piece = self.slices.pop(run, None)
+        if self.expiry is not None:
+            self.expiry.drop(run)
+        return piece
 
     def slice_for_write(self) -> Slice:
         """Return the slice that the event in progress may write.
@@ -197,6 +212,10 @@ class Collection(Service):
             stream.check_alive()
             raise self._wrong_task(stream)
         return piece
+
+    def slice_for_write_of(self, key: Any) -> Slice:
+        """Return the slice that the event in progress may write this key to; raises as above."""
+        return self.slice_for_write()
 
     def _no_event(self, stream: Stream[Any] | None) -> str:
         where = "outside of a stream iteration"
@@ -276,12 +295,70 @@ class Collection(Service):
         for fun in self.recover_callbacks:
             await fun()
 
+    # -- windows -------------------------------------------------------------------------
+
+    def set_window(self, window: Window | None) -> None:
+        """Make it a windowed table.
+
+        Raises:
+            ImproperlyConfigured: it has other windows already: both would be kept under one name.
+        """
+        known = self.window
+        if known is not None and window is not None and repr(known) != repr(window):
+            raise ImproperlyConfigured(
+                f"table {self.name!r} has windows already ({known}) and cannot have others "
+                f"({window}) besides them: define another table"
+            )
+        self.window = window
+        self._codec = None
+        if window is None or window.expires is None:
+            self.expiry = None
+        elif self.expiry is None:
+            self.expiry = Expiry(self, window, self.watermarks)
+
+    def add_wrapper(self, wrapper: Any) -> None:
+        """The table is used through this wrapper, too: it tells by which clock windows expire."""
+        self._wrappers.add(wrapper)
+
+    @property
+    def by_wall_clock(self) -> bool:
+        """Is it a windowed table that is used relative to now, and no other way?"""
+        return bool(self._wrappers) and all(each.by_wall_clock for each in self._wrappers)
+
+    async def expire(self, piece: Slice, now: float) -> int:
+        """Delete the windows of a slice that have expired, and call `on_window_close` for each.
+
+        Arguments:
+            piece: One of the slices; its task must be alive.
+            now: The wall clock, Unix time in seconds.
+
+        Returns how many keys were deleted.  They are dirty: the next commit of the task has them.
+
+        Raises:
+            Exception: what `on_window_close` raised; that window is still there.
+        """
+        return 0 if self.expiry is None else await self.expiry.sweep(piece, now)
+
+    def restore_watermark(self, partition: int, value: float) -> None:
+        """Set how far the time of a partition had come, as its last commit says."""
+        if self.expiry is not None:
+            self.expiry.restore(partition, value)
+
     async def on_window_close(self, key: Any, value: Any) -> None:
-        """Called when a window of a key has closed; override, or give ``on_window_close``."""
+        """Called with ``(key, (start, end))`` and the last value when a window has expired.
+
+        Override it, or give ``on_window_close``; nothing is called for windows without ``expires``.
+        """
         if self.on_window_close_callback is not None:
             result = self.on_window_close_callback(key, value)
-            if asyncio.iscoroutine(result):
+            if isawaitable(result):
                 await result
+
+    @property
+    def hears_window_close(self) -> bool:
+        """Does anybody want to know when a window has expired?"""
+        overridden = type(self).on_window_close is not Collection.on_window_close
+        return overridden or self.on_window_close_callback is not None
 
     def clone(self, **options: Any) -> Any:
         """Return a table like this one, with some options changed."""

@@ -151,6 +151,18 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         """Return a copy of what is here."""
         return dict(self.raw_items())
 
+    def as_ansitable(self, title: str = "{table.name}", **options: Any) -> str:
+        """Return what is here as a table for a terminal.
+
+        Arguments:
+            title: Shown in the border; ``{table}`` is this table.
+            key, value: Names of the columns (default: ``Key`` and ``Value``).
+            sort: Sort the rows, by ``sortkey`` of (key, value) if given, else by the key.
+        """
+        from faust.tables.ansitable import ansitable
+
+        return ansitable(self.raw_items(), title=title.format(table=self), **options)
+
     def __eq__(self, other: object) -> bool:
         return self is other
 
