@@ -189,3 +189,15 @@ def create_and_append(path: str, directory: str, number: int, go: float) -> None
         await broker.close()
 
     run(main())
+
+
+def compact_for_ever(path: str) -> None:
+    """Compact and retain without a pause."""
+
+    async def main() -> None:
+        broker = transport(path)
+        await broker.open()
+        while True:
+            await broker.maintain()
+
+    run(main())

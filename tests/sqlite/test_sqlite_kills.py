@@ -18,8 +18,14 @@ import sqlite_actors as actors
 from sqlite_actors import PARTITIONS, RECORDS, TOPIC, text_of, told, transport
 
 from faust._values import TP
-from faust.transport.base import LATEST, GroupOptions, ReaderOptions, TopicSpec
-from faust.transport.records import Batch
+from faust.transport.base import (
+    LATEST,
+    GroupOptions,
+    ProducerOptions,
+    ReaderOptions,
+    TopicSpec,
+)
+from faust.transport.records import Batch, new_builder
 
 WRITERS = range(4)
 READERS = range(3)
@@ -185,6 +191,50 @@ def test_no_acknowledged_batch_is_lost_doubled_or_torn_by_kills(
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_thousands_of_kills_lose_nothing(start: Start, tmp_path: Path, seed: int) -> None:
     check_storm(start, tmp_path, kills=1000, seed=seed)
+
+
+def test_a_compacted_log_says_the_same_however_often_its_compaction_is_killed(
+    start: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "broker.db"
+    tp = TP("table", 0)
+    config = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01"}
+
+    async def main() -> None:
+        broker = transport(path)
+        await broker.open()
+        await broker.create_topic(TopicSpec("table", 1, config=config))
+        producer = broker.producer(ProducerOptions())
+        latest: dict[bytes | None, bytes | None] = {}
+        chance = random.Random(3)
+        number = 0
+        for _ in range(15):
+            compactor = start(actors.compact_for_ever, str(path))
+            until = time.monotonic() + chance.uniform(0.1, 0.4)
+            while time.monotonic() < until:
+                key, value = b"%d" % chance.randrange(40), b"%d" % number
+                builder = new_builder(1 << 16)
+                builder.append(0, 1, key, value, [])
+                number += 1
+                await producer.produce(tp, builder)
+                latest[key] = value
+            kill(compactor)
+        await producer.close()
+        await broker.maintain()
+        reader = broker.reader(ReaderOptions())
+        reader.assign({tp: 0})
+        found: dict[bytes | None, bytes | None] = {}
+        batches = 0
+        while (fetched := await reader.fetch(0)).positions:
+            batches += len(fetched.batches)
+            found.update((r.key, r.value) for b in fetched.batches for r in b.records())
+        assert reader.positions() == {tp: number}
+        assert found == latest
+        assert batches <= len(latest) + 1 < number
+        await reader.close()
+        await broker.close()
+
+    asyncio.run(main())
 
 
 def test_a_killed_members_place_is_free_at_once(start: Start, tmp_path: Path) -> None:
