@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from yarl import URL
 
 from faust._values import TP
 from faust.exceptions import BrokerUnavailable
@@ -20,11 +21,13 @@ from faust.transport.base import (
     ReaderOptions,
     TopicSpec,
 )
+from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from tests.kafka.driver_support import (
     Proxy,
     batch,
     new_topic,
     opened,
+    options,
     read_all,
     run,
     unique,
@@ -186,6 +189,13 @@ def test_a_broker_that_is_away_is_unavailable_and_is_told_once(
         with pytest.raises(BrokerUnavailable, match="no Kafka node answers"):
             async with opened(proxied.bootstrap, request_timeout=1.0):
                 pass
+        again = KafkaTransport([URL(f"kafka://{proxied.bootstrap}")], options(request_timeout=0.5))
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable):
+                await again.open()
+        async with proxied.proxy():
+            await again.open()
+            await again.close()
         async with (
             proxied.proxy() as proxy,
             opened(proxied.bootstrap, request_timeout=1.0) as transport,

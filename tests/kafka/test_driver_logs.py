@@ -121,6 +121,34 @@ def test_a_paused_partition_is_silent_and_goes_on_where_it_was(kafka: KafkaNode)
     run(work())
 
 
+def test_what_is_dropped_of_paused_partitions_to_save_memory_comes_when_they_are_resumed(
+    kafka: KafkaNode,
+) -> None:
+    async def work() -> None:
+        async with opened(kafka.bootstrap) as transport:
+            topic = await new_topic(transport, 6)
+            tps = [TP(topic, n) for n in range(6)]
+            producer = transport.producer(ProducerOptions())
+            for n, tp in enumerate(tps):
+                await producer.produce(tp, batch(*(f"{n}.{i}" + "x" * 500 for i in range(100))))
+            reader = transport.reader(ReaderOptions(max_bytes=10_000, max_partition_bytes=60_000))
+            found: dict[TP, list[str]] = {tp: [] for tp in tps}
+            reader.assign(dict.fromkeys(tps, 0))
+            while any(len(words) < 100 for words in found.values()):
+                fetched = await reader.fetch(0.2)
+                for tp in tps:
+                    found[tp] += values(fetched, tp)
+                reader.pause(tps)
+                assert not (await reader.fetch(0.02)).batches
+                reader.resume(tps)
+            for n, tp in enumerate(tps):
+                assert found[tp] == [f"{n}.{i}" + "x" * 500 for i in range(100)]
+            await producer.close()
+            await reader.close()
+
+    run(work())
+
+
 def test_a_fetch_that_is_cancelled_loses_nothing(kafka: KafkaNode) -> None:
     async def work() -> None:
         async with opened(kafka.bootstrap) as transport:

@@ -32,6 +32,10 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _OAUTH = "org.apache.kafka.common.security.oauthbearer"
 
 
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
 class SecureNode:
     """A node with a listener for each way of proving who one is."""
 
@@ -81,30 +85,23 @@ class SecureNode:
         }
 
     def _make_certificate(self, folder: Path) -> None:
-        key = folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-            + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-            + ["-keyout", str(key), "-out", str(self.certificate)],
-            check=True,
-            capture_output=True,
+        key = str(folder / "key.pem")
+        _run(
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", str(self.certificate)),
         )
-        subprocess.run(
-            ["openssl", "pkcs12", "-export", "-in", str(self.certificate), "-inkey", str(key)]
-            + ["-out", str(folder / "keystore.p12"), "-passout", f"pass:{PASSWORD}"],
-            check=True,
-            capture_output=True,
+        _run(
+            *("openssl", "pkcs12", "-export", "-in", str(self.certificate), "-inkey", key),
+            *("-out", str(folder / "keystore.p12"), "-passout", f"pass:{PASSWORD}"),
         )
 
     def add_scram_user(self) -> None:
         """Give our user a SCRAM password, with Kafka's own tool."""
-        subprocess.run(
-            [java(), "-cp", f"{kafka_libs()}/*", "kafka.admin.ConfigCommand"]
-            + ["--bootstrap-server", self.node.bootstrap, "--alter", "--entity-type", "users"]
-            + ["--entity-name", USER, "--add-config", f"SCRAM-SHA-256=[password={PASSWORD}]"],
-            check=True,
-            capture_output=True,
-            timeout=60,
+        _run(
+            *(java(), "-cp", f"{kafka_libs()}/*", "kafka.admin.ConfigCommand"),
+            *("--bootstrap-server", self.node.bootstrap, "--alter", "--entity-type", "users"),
+            *("--entity-name", USER, "--add-config", f"SCRAM-SHA-256=[password={PASSWORD}]"),
         )
 
     def context(self) -> ssl.SSLContext:

@@ -230,14 +230,16 @@ class Cluster:
             except TimeoutError:
                 pass
             self._wanted.clear()
-            watched = {name for watcher in self._watchers for name in watcher.watched_topics()}
             try:
-                await self._ask_once(watched)
+                await self._refresh()
                 backoff.reset()
             except BrokerError as exc:
                 log.debug("metadata: %s", exc)
                 self._wanted.set()
-            self._forget_unwatched(watched)
+            except Exception:  # nobody may be left waiting for metadata that never come
+                log.exception("Reading the metadata of Kafka failed; trying again")
+                self._wanted.set()
+            # Told of a failure, too: some wait for the attempt.
             for watcher in list(self._watchers):
                 watcher.metadata_changed()
             # Whoever finds metadata wrong asks again; this is what keeps that from spinning.
@@ -245,7 +247,9 @@ class Cluster:
             if not self._wanted.is_set():
                 backoff.reset()
 
-    def _forget_unwatched(self, watched: set[str]) -> None:
+    async def _refresh(self) -> None:
+        watched = {name for watcher in self._watchers for name in watcher.watched_topics()}
+        await self._ask_once(watched)
         for name in [name for name in self._missing if name not in watched]:
             del self._missing[name]
             self._refusals.pop(name, None)

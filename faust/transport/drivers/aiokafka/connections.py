@@ -74,9 +74,8 @@ class Connections:
         self._open: dict[tuple[int, str], Any] = {}
         self._locks: dict[tuple[int, str], asyncio.Lock] = {}
         self._down: set[Address] = set()
-        self._closed = False
+        self._closed = True
         self._filter = _Once()
-        logging.getLogger("aiokafka.conn").addFilter(self._filter)
 
     def __repr__(self) -> str:
         return f"<Connections [{len(self._open)} open | {len(self._nodes)} nodes]>"
@@ -85,6 +84,11 @@ class Connections:
     def nodes(self) -> Mapping[int, Address]:
         """The nodes that the metadata names."""
         return self._nodes
+
+    def open(self) -> None:
+        """Allow connections, until `close`."""
+        self._closed = False
+        logging.getLogger("aiokafka.conn").addFilter(self._filter)
 
     def update_nodes(self, nodes: Mapping[int, Address]) -> None:
         """Take over what the metadata says of the nodes."""

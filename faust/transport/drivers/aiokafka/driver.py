@@ -61,7 +61,12 @@ class KafkaTransport(Transport):
 
     async def open(self) -> None:
         cluster = Cluster(self._connections, self.options)
-        await cluster.open()
+        self._connections.open()
+        try:
+            await cluster.open()
+        except BaseException:
+            await self._connections.close()
+            raise
         self._cluster = cluster
 
     async def close(self) -> None:

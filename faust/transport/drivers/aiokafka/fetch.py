@@ -4,7 +4,7 @@ How it works.  One synchronous function, `_schedule`, looks at every partition t
 has none under way, groups them by leader, and starts one request for each node.  When an answer
 comes, it is filed and `_schedule` runs again, before anybody has consumed anything: the next fetch
 is under way while the last is worked on.  A partition wants more as long as less than
-``max_partition_bytes`` of it lie here unread.
+``max_partition_bytes`` of it lie here unread; of all together at most about twice ``max_bytes``.
 
 A node may have up to three requests at a time, on connections of their own: a fetch that finds
 nothing waits at the broker, and a partition that was resumed meanwhile must not wait behind it.
@@ -223,9 +223,12 @@ class KafkaReader(Reader):
         if self._closed:
             return
         wanting: dict[int, list[Partition]] = {}
-        unread = 0
+        unread = kept = 0
         for tp, part in self._parts.items():
-            if part.paused or part.error is not None:
+            if part.paused:
+                kept += part.unread_bytes
+                continue
+            if part.error is not None:
                 continue
             unread += part.unread_bytes
             if part.asking or part.stale or part.unread_bytes >= self._options.max_partition_bytes:
@@ -236,10 +239,18 @@ class KafkaReader(Reader):
             else:
                 self._cluster.refresh_soon()
                 self._note_failure(ConnectionError(f"{tp} has no leader"))
+        if kept > 2 * self._options.max_bytes:
+            self._drop_unread_of_paused()
         if unread >= 2 * self._options.max_bytes:
             return
         for node, parts in wanting.items():
             self._ask(node, parts)
+
+    def _drop_unread_of_paused(self) -> None:
+        """Keep memory flat where many partitions are paused; they are asked again when resumed."""
+        for part in self._parts.values():
+            if part.paused and part.error is None:
+                part.drop_unread()
 
     def _ask(self, node: int, parts: list[Partition]) -> None:
         if node in self._resting:
@@ -265,7 +276,7 @@ class KafkaReader(Reader):
         asked = [(part, part.fetch_position) for part in parts]
         try:
             answered = await self._send(node, lane, parts)
-        except (*FOREIGN, NotImplementedError) as exc:
+        except (BrokerError, *FOREIGN, NotImplementedError) as exc:
             self._rest(node, exc)
         else:
             self._backoffs.pop(node, None)

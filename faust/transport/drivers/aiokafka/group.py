@@ -44,6 +44,11 @@ log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 5.0
 _REBALANCE_IN_PROGRESS = 27
+_UNKNOWN_SERVER_ERROR = -1
+_PARSED = (
+    "Kafka 4 parses what members of a group of type 'consumer' join with: "
+    "it must be a subscription of the consumer protocol"
+)
 _numbers = count(1)
 
 
@@ -185,7 +190,8 @@ class KafkaMembership(Membership):
         """Raise what ``code`` means to a member, and forget what is void by it."""
         if code == NO_ERROR:
             return
-        error = error_for(code, f"{what} in group {self._options.group_id!r}")
+        hint = _PARSED if code == _UNKNOWN_SERVER_ERROR and what == "joining" else None
+        error = error_for(code, f"{what} in group {self._options.group_id!r}", hint)
         if isinstance(error, UnknownMember):
             self._member_id, self._generation = "", -1
         raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from io import BytesIO
+from typing import Any
 
 import aiokafka
 import pytest
@@ -77,7 +78,7 @@ def test_a_request_is_chosen_by_the_versions_of_its_union() -> None:
     class Ask(Request[Old | New]):
         API_KEY = 999
 
-        def build(self, request_struct_class: type) -> object:
+        def build(self, request_struct_class: type[Any]) -> Any:
             return request_struct_class()
 
     assert isinstance(Ask().prepare({999: (0, 9)}), New)
@@ -85,7 +86,8 @@ def test_a_request_is_chosen_by_the_versions_of_its_union() -> None:
     with pytest.raises(NotImplementedError):
         Ask().prepare({999: (8, 9)})
     assert New().build_request_header(5, "me").encode().endswith(b"\x00\x02me\x00")
-    assert Old().parse_response_header(BytesIO(b"\0\0\0\5")).correlation_id == 5
+    header: Any = Old().parse_response_header(BytesIO(b"\0\0\0\5"))
+    assert header.correlation_id == 5
 
 
 def test_the_request_classes_that_we_use_as_they_are_take_these_arguments() -> None:
@@ -113,7 +115,8 @@ def test_the_request_classes_that_we_use_as_they_are_take_these_arguments() -> N
 
 def test_the_answers_that_we_read_have_these_fields() -> None:
     assert produce.ProduceResponse_v8.SCHEMA.names == ("topics", "throttle_time_ms")
-    batch = produce.ProduceResponse_v8.SCHEMA.fields[0].array_of.fields[1].array_of
+    topics: Any = produce.ProduceResponse_v8.SCHEMA.fields[0]
+    batch = topics.array_of.fields[1].array_of
     assert batch.names[:5] == ("partition", "error_code", "offset", "timestamp", "log_start_offset")
     assert batch.names[6] == "error_message"
     assert group.SyncGroupResponse_v3.SCHEMA.names[-1] == "member_assignment"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
@@ -98,7 +100,9 @@ def test_a_reader_of_everything_sees_aborted_records_but_no_markers() -> None:
 
 
 @pytest.mark.parametrize("magic", [0, 1])
-def test_messages_of_old_formats_become_one_batch_with_the_same_offsets(magic: int) -> None:
+def test_messages_of_old_formats_become_one_batch_with_the_same_offsets(
+    magic: Literal[0, 1],
+) -> None:
     builder = LegacyRecordBatchBuilder(magic, 0, 10_000)
     for offset in (10, 11, 15):
         builder.append(offset, timestamp=1234 + offset, key=b"k", value=b"v%d" % offset)
