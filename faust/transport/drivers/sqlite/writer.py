@@ -270,7 +270,8 @@ class Writer:
         session.writable_since = self.writability.since
         session.begin()
         for operation in group:
-            operation.attempt(session)
+            if not operation.abandoned:
+                operation.attempt(session)
         session.flush()
 
     def _check_file(self) -> None:
