@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from faust._core.partitioner import partition_for
+from faust._machines.copartition import TaskId
 from faust.exceptions import SameNode
 
 __all__ = ["Router"]
@@ -39,6 +40,22 @@ class Router:
             SameNode: it is this one.
         """
         url = self.owner(topic, self.partition(topic, key))
+        if url == str(self.app.conf.canonical_url):
+            raise SameNode
+        return url
+
+    def table_owner(self, table: Any, key: Any) -> str | None:
+        """Return the URL of the worker that has a key of a table; ``None`` if nobody is known.
+
+        Raises:
+            SameNode: it is this one.
+        """
+        partitions = table.partitions
+        engine = self.app.engine
+        if not partitions or engine is None or engine.assignment is None:
+            return None
+        task = TaskId(str(partitions), partition_for(table.codec.dump_key(key), partitions))
+        url: str | None = engine.assignment.owners.get(task)
         if url == str(self.app.conf.canonical_url):
             raise SameNode
         return url

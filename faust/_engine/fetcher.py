@@ -57,6 +57,11 @@ class Fetcher:
         #: When an answer last came, on the monotonic clock; read by the watchdog.
         self.last_answer = clock.monotonic()
 
+    @property
+    def idle(self) -> bool:
+        """Is there nothing to fetch?"""
+        return not self._incarnations
+
     # -- all of this on the I/O loop --------------------------------------------------
 
     def begin(self) -> None:

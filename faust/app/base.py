@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
+from faust._core.threads import ThreadBridge
 from faust._engine.host import Host
 from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
 from faust._engine.signals import Signal, SyncSignal
@@ -23,11 +24,14 @@ from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
     from faust._context import Sent
+    from faust._core.watchdog import Watchdog
+    from faust._engine.inspector import Inspector
     from faust.agents.agent import Agent
     from faust.assignor.partition_assignor import PartitionAssignor
     from faust.channels import Channel
     from faust.conductor import TopicConductor
     from faust.events import Event
+    from faust.fixups import Fixup
     from faust.router import Router
     from faust.sensors.monitor import Monitor
     from faust.serializers.registry import Registry
@@ -245,9 +249,30 @@ class App(Host):
     @property
     def web(self) -> Any:
         """The web server's views."""
-        from faust.web import Web
+        from faust.web import server_for
 
-        return self._part("web", lambda: Web(self))
+        return self._part("web", lambda: server_for(self))
+
+    @property
+    def inspector(self) -> Inspector:
+        """What is in progress, and for how long."""
+        from faust._engine.inspector import Inspector
+
+        patience = self.conf.broker_commit_livelock_soft_timeout
+        made: Inspector = self._part("inspector", lambda: Inspector(self, patience))
+        return made
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """What notices that the event loop is blocked."""
+        made: Watchdog = self._part("watchdog", self._make_watchdog)
+        return made
+
+    def _make_watchdog(self) -> Watchdog:
+        from faust._core.watchdog import Watchdog
+
+        inspector = self.inspector
+        return Watchdog(self.conf.blocking_timeout, inspector.running, also=inspector.look)
 
     # -- topics, channels, streams ------------------------------------------------------------
 
@@ -633,14 +658,25 @@ class App(Host):
                 raise ImproperlyConfigured(
                     "autodiscover=True needs origin='your.package' to know what to scan"
                 )
-            return [self.conf.origin]
+            more = [module for fixup in self.fixups for module in fixup.autodiscover_modules()]
+            return [self.conf.origin, *more]
         return list(wanted) if wanted else []
 
     def worker_init(self) -> None:
         """A worker, or another command, begins: sent once for each process."""
         if not self._made.get("worker_inited"):
             self._made["worker_inited"] = True
+            for fixup in self.fixups:
+                fixup.on_worker_init()
             self.on_worker_init.send(self)
+
+    @property
+    def fixups(self) -> list[Fixup]:
+        """What other frameworks, such as Django, need done."""
+        from faust.fixups import fixups_for
+
+        made: list[Fixup] = self._part("fixups", lambda: fixups_for(self))
+        return made
 
     def main(self) -> NoReturn:
         """Run the ``faust`` program with this app and the arguments of this process."""
@@ -666,12 +702,44 @@ class App(Host):
         await self.on_rebalance_complete.send(self)
         await super().on_operational()
 
+    async def on_start(self) -> None:
+        await self._start_around()
+        try:
+            await super().on_start()
+        except BaseException:
+            await self._stop_around()
+            raise
+
     async def on_stop(self) -> None:
-        await self.on_before_shutdown.send(self)
-        await super().on_stop()
-        client = self._made.pop("http_client", None)
-        if client is not None:
-            await client.close()
+        try:
+            await self.on_before_shutdown.send(self)
+            await super().on_stop()
+            client = self._made.pop("http_client", None)
+            if client is not None:
+                await client.close()
+        finally:
+            await self._stop_around()
+
+    async def _start_around(self) -> None:
+        """Start what must answer while the broker is away or the loop is blocked."""
+        if self.client_only or self.make_bridge is not ThreadBridge:
+            return  # a simulation has one thread
+        self.watchdog.start()
+        if self.conf.web_enabled:
+            if self.web.started:
+                self.web.service_reset()
+            try:
+                await self.web.start()
+            except BaseException:
+                self.watchdog.stop()
+                raise
+
+    async def _stop_around(self) -> None:
+        web = self._made.get("web")
+        if web is not None and web.started:
+            await web.stop()
+        if "watchdog" in self._made:
+            self.watchdog.stop()
 
     def is_leader(self) -> bool:
         """Does this worker lead: does it hold partition 0 of the leader topic?"""

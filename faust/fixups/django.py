@@ -1,0 +1,49 @@
+"""Django: set up before anything else, and INSTALLED_APPS scanned by autodiscovery."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from faust.exceptions import ImproperlyConfigured
+from faust.fixups.base import Fixup
+
+__all__ = ["DjangoFixup"]
+
+#: Django's own variable: the module of its settings.
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+
+
+class DjangoFixup(Fixup):
+    """In use where Django is installed and ``DJANGO_SETTINGS_MODULE`` is set."""
+
+    def enabled(self) -> bool:
+        """Is Django in use?
+
+        Raises:
+            ImproperlyConfigured: its settings are named, but it is not installed.
+        """
+        if not os.environ.get(SETTINGS):
+            return False
+        if find_spec("django") is None:
+            raise ImproperlyConfigured(
+                f"{SETTINGS} is set, but Django is not installed: install it, or unset the variable"
+            )
+        return True
+
+    def on_worker_init(self) -> None:
+        """Set Django up and run its checks."""
+        _django("django").setup()
+        _django("django.core.management").call_command("check")
+
+    def autodiscover_modules(self) -> Iterable[str]:
+        """Return the packages of Django's apps."""
+        configs: Iterable[Any] = _django("django.apps").apps.get_app_configs()
+        return [config.name for config in configs]
+
+
+def _django(name: str) -> Any:
+    return import_module(name)

@@ -1,0 +1,78 @@
+"""``/router/``: which worker has which partition, and which key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.exceptions import SameNode
+from faust.web.apps.tables import keys_from_text
+from faust.web.base import Page
+from faust.web.exceptions import NotFound
+from faust.web.messages import Request, Response
+from faust.web.views import View
+
+__all__ = ["PAGES"]
+
+
+class Owners(View):
+    """Who has what."""
+
+    in_server = True
+
+    async def get(self, request: Request, **params: Any) -> Response:
+        """Answer with topic -> partition -> URL of the worker."""
+        by_group = _by_group(self.app)
+        topics = self.app.engine.assignment.topics if by_group else {}
+        return self.json({topic: by_group.get(g, {}) for topic, g in sorted(topics.items())})
+
+
+class TableOwners(View):
+    """Who has the partitions of a table."""
+
+    in_server = True
+
+    async def get(self, request: Request, *, name: str, **params: Any) -> Response:
+        """Answer with partition -> URL of the worker."""
+        table = _table(self.app, name)
+        return self.json(_by_group(self.app).get(str(table.partitions), {}))
+
+
+class KeyOwner(View):
+    """Who has a key of a table."""
+
+    in_server = True
+
+    async def get(self, request: Request, *, name: str, key: str, **params: Any) -> Response:
+        """Answer with the URL of the worker."""
+        table = _table(self.app, name)
+        try:
+            url = self.app.router.table_owner(table, keys_from_text(table.key_type, key)[0])
+        except SameNode:
+            url = str(self.app.conf.canonical_url)
+        if url is None:
+            raise NotFound(f"no worker is known to have key {key!r} of table {name!r}")
+        return self.json({"table": name, "key": key, "url": url})
+
+
+def _table(app: Any, name: str) -> Any:
+    if name not in app.tables:
+        raise NotFound(f"there is no table {name!r}")
+    return app.tables[name]
+
+
+def _by_group(app: Any) -> dict[str, dict[str, str]]:
+    """Return for each number of partitions who has which of them."""
+    engine = app.engine
+    if engine is None or engine.assignment is None:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for task, url in sorted(engine.assignment.owners.items()):
+        found.setdefault(task.group, {})[str(task.partition)] = url
+    return found
+
+
+PAGES = [
+    Page("/router/", Owners, "router:list"),
+    Page("/router/{name}/", TableOwners, "router:detail"),
+    Page("/router/{name}/{key:.+}/", KeyOwner, "router:key"),
+]

@@ -1,0 +1,1 @@
+"""What listens: one module for each server library."""
