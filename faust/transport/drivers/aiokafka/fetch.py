@@ -42,7 +42,7 @@ from faust.transport.drivers.aiokafka.errors import (
 from faust.transport.drivers.aiokafka.fetched import read_partition
 from faust.transport.drivers.aiokafka.offsets import list_offsets
 from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
-from faust.transport.drivers.aiokafka.patience import Backoff
+from faust.transport.drivers.aiokafka.patience import RestingNodes
 from faust.transport.drivers.aiokafka.requests import NO_TOPIC_ID
 from faust.transport.drivers.aiokafka.wire import (
     FetchByIdRequest,
@@ -71,8 +71,7 @@ class KafkaReader(Reader):
         self._name = f"fetch-{next(_numbers)}"
         self._parts: dict[TP, Partition] = {}
         self._requests: dict[asyncio.Task[None], tuple[int, str]] = {}
-        self._backoffs: dict[int, Backoff] = {}
-        self._resting: dict[int, asyncio.TimerHandle] = {}  # nodes that failed just now
+        self._resting = RestingNodes(self._schedule_soon)
         self._heard: dict[TP, tuple[int, int]] = {}  # end and start, since the last `fetch`
         self._news = asyncio.Event()
         self._scheduled = False
@@ -143,8 +142,7 @@ class KafkaReader(Reader):
         self._closed = True
         self._cluster.unwatch(self)
         self._news.set()
-        for timer in self._resting.values():
-            timer.cancel()
+        self._resting.close()
         tasks = list(self._requests)
         for task in tasks:
             task.cancel()
@@ -279,7 +277,7 @@ class KafkaReader(Reader):
         except (BrokerError, *FOREIGN, NotImplementedError) as exc:
             self._rest(node, exc)
         else:
-            self._backoffs.pop(node, None)
+            self._resting.recovered(node)
             self._failing_since = None
             lost = [part for part, position in asked if not self._file(part, position, answered)]
             for part in lost:
@@ -385,19 +383,13 @@ class KafkaReader(Reader):
         """Leave a node alone for a moment, and ask whether it still leads."""
         self._note_failure(failure)
         self._cluster.refresh_soon()
-        pause = self._backoffs.setdefault(node, Backoff()).next_seconds()
-        loop = asyncio.get_running_loop()
-        self._resting[node] = loop.call_later(pause, self._rested, node)
+        self._resting.add(node)
         if may_be_retried(failure):
             return
         for tp, part in self._parts.items():
             leader = self._cluster.leader(tp)
             if leader is not None and leader.node == node and part.error is None:
                 self._fail(part, translated(failure, f"fetching {tp}"))
-
-    def _rested(self, node: int) -> None:
-        self._resting.pop(node, None)  # two requests may have failed
-        self._schedule_soon()
 
     def _note_failure(self, failure: BaseException) -> None:
         self._failure = failure

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 
 from faust._core.clock import Clock
 from faust.exceptions import BrokerUnavailable
 from faust.transport.drivers.aiokafka.errors import may_be_retried, translated
 
-__all__ = ["Backoff", "Patience"]
+__all__ = ["Backoff", "Patience", "RestingNodes"]
 
 #: As the Java client's ``retry.backoff.ms`` and ``retry.backoff.max.ms``.
 _FIRST_SECONDS, _MOST_SECONDS = 0.1, 1.0
@@ -68,3 +70,39 @@ class Patience:
                 f"{str(failure) or type(failure).__name__}"
             ) from failure
         await self._clock.sleep(pause)
+
+
+class RestingNodes:
+    """Nodes that failed just now, and are left alone for a moment.
+
+    Arguments:
+        rested: Called when a node may be asked again.
+    """
+
+    def __init__(self, rested: Callable[[], None]) -> None:
+        self._rested = rested
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._backoffs: dict[int, Backoff] = {}
+
+    def __contains__(self, node: int) -> bool:
+        return node in self._timers
+
+    def add(self, node: int) -> None:
+        """Let it rest, longer each time; while it rests, once more changes nothing."""
+        if node not in self._timers:
+            pause = self._backoffs.setdefault(node, Backoff()).next_seconds()
+            loop = asyncio.get_running_loop()
+            self._timers[node] = loop.call_later(pause, self._wake, node)
+
+    def recovered(self, node: int) -> None:
+        """It has answered."""
+        self._backoffs.pop(node, None)
+
+    def close(self) -> None:
+        """Call nobody any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _wake(self, node: int) -> None:
+        del self._timers[node]
+        self._rested()

@@ -261,7 +261,9 @@ class KafkaProducer(Producer):
         if acks == 0:
             await connections.send_unanswered(node, request, lane=self._lane)
             return {pending.line.tp: (NO_ERROR, Placed(-1), None) for pending in batches}
-        answer = await connections.send(node, request, lane=self._lane)
+        # A request that outlives its batches would only keep the connection from the next ones.
+        left = max(0.5, min(pending.deadline for pending in batches) - self._clock.monotonic())
+        answer = await connections.send(node, request, lane=self._lane, timeout=min(timeout, left))
         return {
             TP(topic, p[0]): (p[1], Placed(p[2], p[3], p[4]), p[6])
             for topic, partitions in answer.topics
