@@ -43,6 +43,16 @@ def test_an_empty_list_is_never_due() -> None:
     assert not buffer.due(1e9)
 
 
+def test_events_of_a_task_that_is_gone_can_be_forgotten() -> None:
+    buffer: Buffer[str] = Buffer(5, 1.0)
+    for number, item in enumerate("abc"):
+        buffer.add(item, float(number))
+    buffer.discard(lambda item: item != "c")
+    assert (len(buffer), buffer.deadline) == (1, 1.0)
+    buffer.discard(lambda item: item == "c")
+    assert (buffer.drain(), buffer.deadline, buffer.due(9.0)) == ([], None, False)
+
+
 def test_a_drained_list_is_the_callers() -> None:
     buffer: Buffer[str] = Buffer(3)
     buffer.add("a", 0.0)

@@ -344,6 +344,8 @@ class RestoringIsExact(RuleBasedStateMachine):
             return
         if must_commit:
             self.mark = TableMark(0, self.end, self.topic_id)
+        # Else the next restore could not tell these writes from committed ones.
+        assert self.mark == TableMark(0, self.end, self.topic_id)
         if dies == "started":
             return
         self.append(writes)
