@@ -150,6 +150,16 @@ class Cluster:
             except BrokerUnavailable as exc:
                 await patience.after(exc)
 
+    async def touch(self, name: str) -> None:
+        """Ask for a topic as a client that uses it does: a broker may create it then."""
+        patience = Patience("asking for metadata", self.options.request_timeout, self.options.clock)
+        while True:
+            try:
+                await self._ask_once([name], create=True)
+                return
+            except BrokerUnavailable as exc:
+                await patience.after(exc)
+
     async def ask_node(self, node: int, names: Collection[str]) -> dict[str, Topic]:
         """Ask one node what it knows, without taking it over."""
         request = MetadataRequest(list(names))
@@ -169,8 +179,10 @@ class Cluster:
 
     # -- inside ----------------------------------------------------------------
 
-    async def _ask_once(self, names: Collection[str] | None) -> dict[str, Topic]:
-        request = MetadataRequest(None if names is None else list(names))
+    async def _ask_once(
+        self, names: Collection[str] | None, *, create: bool = False
+    ) -> dict[str, Topic]:
+        request = MetadataRequest(None if names is None else list(names), create=create)
         failure: BaseException = ConnectionError("no node is known")
         seconds = min(_ANSWER_SECONDS, self.options.request_timeout)
         for node in self.connections.likely_nodes():

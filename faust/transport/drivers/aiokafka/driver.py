@@ -102,6 +102,14 @@ class KafkaTransport(Transport):
     async def create_topic(self, spec: TopicSpec) -> None:
         await admin.create_topic(self.cluster, spec)
 
+    async def auto_create(self, topic: str) -> bool:
+        await self.cluster.touch(topic)
+        for _ in range(10):
+            if topic in await self.topics([topic]):
+                return True
+            await self.options.clock.sleep(0.2)
+        return False
+
     async def create_partitions(self, topic: str, total: int) -> None:
         await admin.create_partitions(self.cluster, topic, total)
 

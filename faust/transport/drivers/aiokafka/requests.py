@@ -175,20 +175,22 @@ class MetadataRequest_v12(RequestStruct):
 
 
 class MetadataRequest(Request[MetadataRequest_v7 | MetadataRequest_v10 | MetadataRequest_v12]):
-    """Brokers, and these topics (``None``: all); asking never creates one."""
+    """Brokers, and these topics (``None``: all); asking creates none, unless told so."""
 
     API_KEY = 3
 
-    def __init__(self, topics: Sequence[str] | None) -> None:
+    def __init__(self, topics: Sequence[str] | None, *, create: bool = False) -> None:
         self.topics = topics
+        self.create = create
 
     def build(self, request_struct_class: type[Any]) -> Any:
         version = request_struct_class.API_VERSION
         if version == 7:
-            return request_struct_class(None if self.topics is None else list(self.topics), False)
+            names = None if self.topics is None else list(self.topics)
+            return request_struct_class(names, self.create)
         named: Any = None if self.topics is None else [(NO_TOPIC_ID, t, {}) for t in self.topics]
         flags = (False, False) if version == 10 else (False,)
-        return request_struct_class(named, False, *flags, {})
+        return request_struct_class(named, self.create, *flags, {})
 
 
 # -- CreateTopics v4: the broker's own replication factor (KIP-464) -------------------------------
