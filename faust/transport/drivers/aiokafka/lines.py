@@ -6,6 +6,9 @@ The broker keeps, for each producer id and partition, the epoch and the last seq
 takes a batch only if it is the next one (KIP-98); a batch among the last five that comes again is
 acknowledged again without being appended.  From this follow the rules here:
 
+* A broker that does not know a producer (epoch) yet takes any sequence number.  So the first batch
+  of an epoch goes alone: else, were it refused by a leader that is just starting, the second one
+  could be appended before it.
 * A batch gets its numbers when it is first sent, and is sent again with the same ones.
 * When one comes back unacknowledged, nothing new is sent until all that are under way have come
   back; then all of them are sent again, in order.
@@ -83,6 +86,7 @@ class Line:
     """
 
     __slots__ = (
+        "_known",
         "_renumber",
         "_sent",
         "_waiting",
@@ -100,7 +104,7 @@ class Line:
         self.producer_id = self.epoch = -1
         self.next_sequence = 0
         self.resting = False
-        self._renumber = False
+        self._renumber = self._known = False
         self._waiting: deque[Pending] = deque()
         self._sent: deque[Pending] = deque()
 
@@ -119,7 +123,7 @@ class Line:
         """May the next batch be sent now?"""
         if not self._waiting or self.resting:
             return False
-        most = MOST_IN_FLIGHT if self.idempotent else 1
+        most = MOST_IN_FLIGHT if self.idempotent and self._known else 1
         return len(self._sent) < most and not any(pending.is_back for pending in self._sent)
 
     @property
@@ -171,6 +175,7 @@ class Line:
         if pending not in self._sent:
             return False
         self._sent.remove(pending)
+        self._known = True
         self._settle()
         return True
 
@@ -227,6 +232,7 @@ class Line:
         if not self.idempotent:
             return
         self.next_sequence = 0
+        self._known = False
         if self.epoch < _LAST_EPOCH:
             self.epoch += 1
         else:
@@ -235,6 +241,7 @@ class Line:
     def adopt(self, producer_id: int, epoch: int) -> None:
         """Take over a producer id, for batches that have no number yet (or need a new one)."""
         self.producer_id, self.epoch, self.next_sequence = producer_id, epoch, 0
+        self._known = False
         for pending in self._waiting:
             if pending.data is not None:
                 self._number_again(pending)

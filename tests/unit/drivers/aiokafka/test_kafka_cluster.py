@@ -27,6 +27,9 @@ class FakeClock:
     def time(self) -> float:
         return self.now
 
+    def time_ms(self) -> int:
+        return int(self.now * 1000)
+
     def monotonic(self) -> float:
         return self.now
 
@@ -54,7 +57,7 @@ def answer(*topics: tuple[Any, ...]) -> Any:
 
 
 def described(topic_id: bytes, leader: int, epoch: int, code: int = 0) -> tuple[Any, ...]:
-    partitions = [(0, 0, leader, epoch, [], [], [], {})] if code == 0 else []
+    partitions: list[Any] = [(0, 0, leader, epoch, [], [], [], {})] if code == 0 else []
     return (code, "topic", topic_id, False, partitions, 0, {})
 
 
