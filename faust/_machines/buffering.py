@@ -56,7 +56,7 @@ class Buffer(Generic[T]):
         return items
 
     def discard(self, unwanted: Callable[[T], bool]) -> None:
-        """Forget the events for which ``unwanted`` is true; the deadline stays while any are left."""
+        """Forget the events that are ``unwanted``; the deadline stays while any are left."""
         self._items = [item for item in self._items if not unwanted(item)]
         if not self._items:
             self.deadline = None
