@@ -107,6 +107,9 @@ class Topic(Channel[T], Generic[T]):
         self._hooked = False
         self._dump_key: Callable[[Any], bytes | None] | None = None
         self._dump_value: Callable[[Any], bytes | None] | None = None
+        #: Type -> what writes it: saves a call for each record.
+        self._key_writers: dict[type, Callable[[Any], bytes | None]] = {}
+        self._value_writers: dict[type, Callable[[Any], bytes | None]] = {}
         self._load_key: Callable[[bytes | None], Any] | None = None
 
     def _make_schema(
@@ -278,8 +281,10 @@ class Topic(Channel[T], Generic[T]):
             await outbox.room()
         if schema is None and key_serializer is None and value_serializer is None:
             if not self._hooked:
-                raw_key = None if key is None else self._dump_key(key)  # type: ignore[misc]  # see _connect
-                raw_value = self._dump_value(value)  # type: ignore[misc]  # see _connect
+                write = self._key_writers.get(type(key))
+                raw_key = write(key) if write is not None else self._write_key(key)
+                write = self._value_writers.get(type(value))
+                raw_value = write(value) if write is not None else self._write_value(value)
                 pairs = None if headers is None else headers_as_list(headers)
                 sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
                 if callback is not None:
@@ -292,6 +297,14 @@ class Topic(Channel[T], Generic[T]):
         if callback is not None:
             sent.add_done_callback(callback)
         return sent
+
+    def _write_key(self, key: Any) -> bytes | None:
+        assert self._dump_key is not None
+        return None if key is None else self._dump_key(key)
+
+    def _write_value(self, value: Any) -> bytes | None:
+        assert self._dump_value is not None
+        return self._dump_value(value)
 
     async def _connect(self) -> tuple[Sender, Target]:
         """Find out once what sending to this topic needs."""
@@ -382,6 +395,8 @@ class Topic(Channel[T], Generic[T]):
             app: Any = self.app
             self._dump_key = self.schema.key_dumper(app)
             self._dump_value = self.schema.value_dumper(app)
+            self._key_writers = getattr(self._dump_key, "chosen", {})
+            self._value_writers = getattr(self._dump_value, "chosen", {})
         return self._dump_value is not None and self._dump_key is not None
 
     def prepare_key(

@@ -8,8 +8,6 @@ from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
 
-_time_ns = time.time_ns
-
 
 class Clock(Protocol):
     """What the time is, and waiting for it to pass."""
@@ -17,8 +15,8 @@ class Clock(Protocol):
     def time(self) -> float:
         """Seconds since the epoch (for timestamps; may jump)."""
 
-    def time_ms(self) -> int:
-        """Milliseconds since the epoch, for the timestamps of records."""
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch, for the timestamps of records."""
 
     def monotonic(self) -> float:
         """Seconds on a clock that never jumps back (for durations)."""
@@ -30,14 +28,10 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    @staticmethod
-    def time_ms() -> int:
-        """Milliseconds since the epoch."""
-        return _time_ns() // 1_000_000
-
     async def sleep(self, seconds: float) -> None:
         """Wait for that long."""
         await asyncio.sleep(seconds)
 
+    time_ns = staticmethod(time.time_ns)
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)  # last: hides the module in this class's body

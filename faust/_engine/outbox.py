@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
 
 from faust._core.partitioner import partition_for
 from faust._values import TP, Headers, RecordMetadata
@@ -103,20 +106,16 @@ class Delivery:
             fun()
 
 
-class FutureMessage:
+class FutureMessage(msgspec.Struct, eq=False):
     """A record on its way.
 
-    May be awaited on the app's event loop; from another thread ask ``result(timeout)``.
+    May be awaited on the app's event loop; from another thread ask ``result(timeout)``.  (A struct
+    of msgspec, because one is made for every record, and that costs a third of a Python class.)
     """
 
-    __slots__ = ("_delivery", "_number", "_stamp")
-
     _delivery: Delivery | None
-
-    def __init__(self, delivery: Delivery | None, number: int, stamp: int) -> None:
-        self._delivery = delivery
-        self._number = number
-        self._stamp = stamp
+    _number: int
+    _stamp: int
 
     def done(self) -> bool:
         """Is it delivered, or has it failed?"""
@@ -203,15 +202,11 @@ class FutureMessage:
         return f"<FutureMessage {state}>"
 
 
-class LateMessage(FutureMessage):
+class LateMessage(FutureMessage, eq=False):
     """A record that has no place in a batch yet: sent from another thread, or before the start."""
 
-    __slots__ = ("_lock", "_waiting")
-
-    def __init__(self) -> None:
-        super().__init__(None, 0, 0)
-        self._lock = threading.Lock()
-        self._waiting: list[tuple[Callable[[], object], bool]] = []
+    _lock: Any = msgspec.field(default_factory=threading.Lock)
+    _waiting: list[tuple[Callable[[], object], bool]] = msgspec.field(default_factory=list)
 
     def bind(self, other: FutureMessage) -> None:
         """It has got its place."""
@@ -220,7 +215,7 @@ class LateMessage(FutureMessage):
             self._delivery = other._delivery
             waiting, self._waiting = self._waiting, []
         for fun, claim in waiting:
-            super()._when_done(fun, claim=claim)
+            FutureMessage._when_done(self, fun, claim=claim)
 
     def fail(self, error: BaseException) -> None:
         """It got no place in any batch."""
@@ -233,8 +228,11 @@ class LateMessage(FutureMessage):
             if self._delivery is None:
                 self._waiting.append((fun, claim))
                 return
-        super()._when_done(fun, claim=claim)
+        FutureMessage._when_done(self, fun, claim=claim)
 
+
+_Closed: TypeAlias = "tuple[OutboxTarget, Delivery, Builder]"
+_Settled: TypeAlias = "tuple[OutboxTarget, Delivery, Placed | None, BaseException | None]"
 
 _kept: set[Any] = set()
 
@@ -267,7 +265,7 @@ class Outbox:
         partitioner: Callable[..., int] | None = None,
     ) -> None:
         self._clock = clock
-        self._time_ms = clock.time_ms
+        self._time_ns = clock.time_ns
         self._linger = linger
         self._batch_size = batch_size
         self._compression = compression
@@ -288,6 +286,7 @@ class Outbox:
         self._flush_soon: list[tuple[OutboxTarget, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._failed: BaseException | None = None
+        self._settled: list[_Settled] = []
         self._early: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         #: Called with (topic, records, bytes, seconds or None on failure) for each batch.
@@ -356,7 +355,7 @@ class Outbox:
             raise ValueError(
                 f"topic {target.name!r} has no partition {partition} (it has {target.partitions})"
             )
-        stamp = self._time_ms() if timestamp is None else int(timestamp * 1000)
+        stamp = self._time_ns() // 1_000_000 if timestamp is None else int(timestamp * 1000)
         delivery = target.open.get(partition)
         if delivery is None:
             delivery = self._open(target, partition)
@@ -402,9 +401,11 @@ class Outbox:
 
     def _flush_idle(self) -> None:
         waiting, self._flush_soon = self._flush_soon, []
-        for target, partition in waiting:
-            if partition in target.open and not target.under_way.get(partition):
-                self._close(target, partition)
+        self._close_all(
+            (target, partition)
+            for target, partition in waiting
+            if partition in target.open and not target.under_way.get(partition)
+        )
 
     def _flush_lingering(self) -> None:
         self._timer = None
@@ -412,11 +413,23 @@ class Outbox:
 
     def flush_open(self) -> None:
         """Hand over every open batch now."""
-        for target in self._targets.values():
-            for partition in list(target.open):
-                self._close(target, partition)
+        self._close_all(
+            (target, partition)
+            for target in self._targets.values()
+            for partition in list(target.open)
+        )
+
+    def _close_all(self, places: Iterable[tuple[OutboxTarget, int]]) -> None:
+        """Hand over the open batches of these partitions: all with one wake-up of the other loop."""
+        batches = [self._take(target, partition) for target, partition in places]
+        if batches:
+            assert self._bridge is not None
+            self._bridge.post_io(self._hand_over, batches)
 
     def _close(self, target: OutboxTarget, partition: int) -> None:
+        self._close_all(((target, partition),))
+
+    def _take(self, target: OutboxTarget, partition: int) -> _Closed:
         delivery = target.open.pop(partition)
         builder, delivery.builder = delivery.builder, None
         assert builder is not None
@@ -424,35 +437,55 @@ class Outbox:
         self._bytes += delivery.size
         self.crowded = self._bytes >= MAX_UNDER_WAY
         target.under_way[partition] = target.under_way.get(partition, 0) + 1
-        assert self._bridge is not None
-        self._bridge.post_io(self._hand_over, target, delivery, builder)
+        return target, delivery, builder
 
     # -- on the I/O loop -----------------------------------------------------------------
 
-    def _hand_over(self, target: OutboxTarget, delivery: Delivery, builder: Builder) -> None:
-        producer, bridge = self._producer, self._bridge
-        assert bridge is not None
-        if producer is None:
-            error = ProducerSendError("the app is stopping")
-            bridge.post_main(self._settle, target, delivery, None, error)
-            return
+    def _hand_over(self, batches: list[_Closed]) -> None:
+        for target, delivery, builder in batches:
+            if self._producer is None:
+                self._done(target, delivery, None, ProducerSendError("the app is stopping"))
+                continue
+            future = self._producer.produce(delivery.tp, builder)
+            future.add_done_callback(partial(self._produced, target, delivery))
 
-        future = producer.produce(delivery.tp, builder)
+    def _produced(
+        self, target: OutboxTarget, delivery: Delivery, future: asyncio.Future[Placed]
+    ) -> None:
+        if future.cancelled():
+            self._done(target, delivery, None, ProducerSendError("the app was stopped"))
+        elif (error := future.exception()) is not None:
+            self._done(target, delivery, None, error)
+        else:
+            self._done(target, delivery, future.result(), None)
 
-        def done(fut: asyncio.Future[Placed]) -> None:
-            if fut.cancelled():
-                outcome: tuple[Placed | None, BaseException | None] = (
-                    None,
-                    ProducerSendError("the app was stopped"),
-                )
-            else:
-                error = fut.exception()
-                outcome = (None, error) if error is not None else (fut.result(), None)
-            bridge.post_main(self._settle, target, delivery, *outcome)
+    def _done(
+        self,
+        target: OutboxTarget,
+        delivery: Delivery,
+        placed: Placed | None,
+        error: BaseException | None,
+    ) -> None:
+        """Collect what this turn of the I/O loop has settled: one wake-up of the main loop for all."""
+        if not self._settled:
+            asyncio.get_running_loop().call_soon(self._post_settled)
+        self._settled.append((target, delivery, placed, error))
 
-        future.add_done_callback(done)
+    def _post_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        assert self._bridge is not None
+        self._bridge.post_main(self._settle_all, settled)
 
     # -- back on the main loop -------------------------------------------------------------
+
+    def _settle_all(self, settled: list[_Settled]) -> None:
+        self._close_all([place for each in settled if (place := self._settle(*each)) is not None])
+        if self._bytes < MAX_UNDER_WAY // 2:
+            self.crowded = False
+            waiters, self._room = self._room, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def _settle(
         self,
@@ -460,7 +493,8 @@ class Outbox:
         delivery: Delivery,
         placed: Placed | None,
         error: BaseException | None,
-    ) -> None:
+    ) -> tuple[OutboxTarget, int] | None:
+        """Note what became of a batch; return its partition if the next one may go now."""
         self._waiting.pop(delivery, None)
         self._bytes -= delivery.size
         partition = delivery.tp.partition
@@ -470,13 +504,8 @@ class Outbox:
             self._failed = self._failed or error
         self.on_delivered(delivery.tp, delivery.count, delivery.size, error)
         if partition in target.open and not target.under_way[partition]:
-            self._close(target, partition)
-        if self._bytes < MAX_UNDER_WAY // 2:
-            self.crowded = False
-            waiters, self._room = self._room, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            return target, partition
+        return None
 
     # -- waiting ---------------------------------------------------------------------------
 
@@ -529,7 +558,7 @@ class Outbox:
         if target.partitions and self._loop is not None and threading.get_ident() == self._thread:
             return self.append(target, partition, key, value, timestamp, headers)
         when = self._clock.time() if timestamp is None else timestamp
-        sent = LateMessage()
+        sent = LateMessage(None, 0, 0)
 
         def on_loop() -> None:
             _keep(

@@ -262,6 +262,8 @@ def _by_type(
             write = chosen[kind] = choose(kind)
         return write(value)
 
+    #: For who wants to save the call: type -> what writes it, filled in as types come.
+    dump.chosen = chosen  # type: ignore[attr-defined]  # functions have attributes
     return dump
 
 

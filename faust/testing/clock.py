@@ -58,9 +58,9 @@ class VirtualClock:
         """Seconds since the epoch."""
         return self._epoch + self._loop.time()
 
-    def time_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        return int(self.time() * 1000)
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return round(self.time() * 1000) * 1_000_000
 
     def monotonic(self) -> float:
         """Seconds since the loop was made."""
