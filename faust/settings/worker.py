@@ -47,9 +47,10 @@ class WorkerSettings(Section, title="Worker"):
     )
     worker_redirect_stdouts = setting(
         Bool(),
-        default=True,
+        default=False,
         env="WORKER_REDIRECT_STDOUTS",
-        text="Whether what the app prints goes to the log.",
+        text="""Whether what the app prints goes to the log. By default it goes to the console as it
+        is printed, and at once.""",
     )
     worker_redirect_stdouts_level = setting(
         LogLevel(),
