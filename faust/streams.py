@@ -131,7 +131,9 @@ class Stream(Service, Generic[T_co]):
         self.inside = False
         self._replay = False
         self._event: Event[Any] | None = None
+        self._event_of: Any = None
         self._value: Any = None
+        self._value_of: Any = None
         self.taken: list[tuple[Cursor, Any, Any]] = []
         self.buffers: dict[Any, Any] = {}
         self.sees_forwarded = False
@@ -144,8 +146,13 @@ class Stream(Service, Generic[T_co]):
         """The event being processed; made when asked for."""
         if not self.inside:
             return None
-        if self._event is None:
-            self._event = self.make_event(self.record, self.cursor, self._value)
+        record = self.record
+        if record is not None and self._event_of is not record:
+            value = self._value
+            if self._value_of is not record:
+                value = self.channel.value_loader()(record.value)
+            self._event = self.make_event(record, self.cursor, value)
+            self._event_of = record
         return self._event
 
     @property
@@ -215,7 +222,7 @@ class Stream(Service, Generic[T_co]):
     def _leave(self) -> None:
         self.inside = False
         self._replay = False
-        self._event = None
+        self._event = self._event_of = None
         task = self.task
         if task is not None and task.gate is not None:
             self._leave_gate(task)
@@ -325,7 +332,9 @@ class Stream(Service, Generic[T_co]):
                     self._replay = False
                     records = chain((self.record,), records)
                 gated = slow or task.gate is not None
+                undo_log, noted = task.undo_log, task.noted
                 skipped = 0
+                self.inside = True
                 for record in records:
                     offset = record.offset
                     if offset < position:
@@ -336,32 +345,33 @@ class Stream(Service, Generic[T_co]):
                         value = load(record.value)
                     except Exception as exc:
                         value = await self.undecodable(cursor, record, exc)
-                        if value is SKIPPED:
-                            position = cursor.position = offset + 1
-                            continue
-                    self._value = value
-                    self._event = None
-                    if gated:
                         self.inside = True
+                        if value is SKIPPED:
+                            cursor.position = offset + 1
+                            continue
+                    if gated:
                         if task.gate is not None:
                             await self._enter_gate(task)
                             if not task.open:
                                 break
+                        self._note_value(value)
                         try:
                             value = await self._on_in(value, wrap, hooks)
                         except Skip:
                             value = SKIPPED
                         if value is SKIPPED:
                             task.finish()
-                            position = cursor.position = offset + 1
+                            cursor.position = offset + 1
                             self._leave()
+                            self.inside = True
                             continue
-                    self.inside = True
                     yield value
-                    if task.undo_log or task.noted:
-                        task.finish()
-                    self.inside = False
-                    position = cursor.position = offset + 1
+                    if undo_log or noted:
+                        if noted:
+                            task.finish()
+                        else:
+                            undo_log.clear()
+                    cursor.position = offset + 1
                     if gated:
                         self._on_out(hooks)
                     if not task.open:
@@ -370,7 +380,9 @@ class Stream(Service, Generic[T_co]):
                     if not countdown:
                         now = clock()
                         if now - began > SLICE_SECONDS:
+                            self.inside = False
                             await asyncio.sleep(0)
+                            self.inside = True
                             _current.set(self)
                             began = now = clock()
                             if not task.open:
@@ -380,8 +392,9 @@ class Stream(Service, Generic[T_co]):
                         every = 16 if now - began < SLOW_EVENT_SECONDS * every else 1
                         countdown = every
                 else:
-                    if task.open and batch.next_offset > position:
+                    if task.open and batch.next_offset > cursor.position:
                         cursor.position = batch.next_offset
+                self.inside = False
                 self._end_batch(feed, cursor, batch, batch.count - skipped)
         finally:
             if _current.get() is self:
@@ -421,16 +434,20 @@ class Stream(Service, Generic[T_co]):
                 value = await value
         return value
 
+    def _note_value(self, value: Any) -> None:
+        """Remember what was decoded, for `current_event`."""
+        self._value, self._value_of = value, self.record
+
     def begin_event(self, value: Any) -> None:
         """An event, or a list of them, is about to be handed out."""
-        self._value = value
-        self._event = None
+        self._note_value(value)
+        self._event = self._event_of = None
         self.inside = True
 
     def end_event(self) -> None:
         """What was handed out is finished."""
         self.inside = False
-        self._event = None
+        self._event = self._event_of = None
 
     def _was_seen(self) -> bool:
         """Is this a forwarded record that was handled before its forwarder crashed?"""
@@ -456,7 +473,6 @@ class Stream(Service, Generic[T_co]):
 
     async def undecodable(self, cursor: Cursor, record: Any, exc: Exception) -> Any:
         """Decode again the complete way; what fails then goes the way of the error policy."""
-        self._event = None
         self.inside = True
         value = await self.channel.on_undecodable(cursor, record, exc)
         if value is SKIPPED:
@@ -496,13 +512,12 @@ class Stream(Service, Generic[T_co]):
                 task = self.task = cursor.task
                 if not task.open:
                     continue
-                self._event = None
                 try:
                     value = load(record.value)
                 except Exception as exc:
                     value = await self.undecodable(cursor, record, exc)
                 if value is not SKIPPED:
-                    self._value = value
+                    self._note_value(value)
                     self.inside = True
                     try:
                         value = await self._on_in(value, wrap, hooks)
@@ -621,10 +636,17 @@ class Stream(Service, Generic[T_co]):
 
     def as_event(self, value: Any) -> Event[Any]:
         stream = current_stream() or self
-        if stream._event is None:
-            stream._event = stream.make_event(stream.record, stream.cursor, value)
-        stream._event.value = value
-        return stream._event
+        if stream.record is None:
+            event = stream._event
+        elif stream._event_of is not stream.record:
+            event = stream._event = stream.make_event(stream.record, stream.cursor, value)
+            stream._event_of = stream.record
+        else:
+            event = stream._event
+        if event is None:
+            raise TypeError(f"{stream.channel} gives values without events: iterate over them plainly")
+        event.value = value
+        return event
 
     async def items(self) -> AsyncIterator[tuple[Any, T_co]]:
         """Iterate over (key, value)."""

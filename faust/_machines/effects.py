@@ -110,7 +110,8 @@ class TaskRun:
         alive: Do its effects count?  False from the moment it was given back, fenced or undone.
         undo_log: What the event in progress has written: (slice, key, what was live,
             what was dirty).
-        noted: What has something to do when the event in progress ends.
+        noted: What has something to do when the event in progress ends.  (Streams keep both lists at
+            hand: they are emptied in place, never replaced.)
         cursors: One for each reader and source partition.
         forwarded: For repartitioned topics: source -> highest source offset handled.
     """
@@ -185,15 +186,16 @@ class TaskRun:
 
     def undo(self) -> None:
         """The event in progress failed: take back what it did."""
-        log, self.undo_log = self.undo_log, []
+        log = self.undo_log
         for piece, key, before, before_dirty in reversed(log):
             piece.restore_entry(key, before, before_dirty)
+        log.clear()
         self._forget()
 
     def _forget(self) -> None:
-        noted, self.noted = self.noted, []
-        for effectful in noted:
+        for effectful in self.noted:
             effectful.forget_event()
+        self.noted.clear()
 
     def close(self) -> None:
         """From now on nothing of it counts."""
