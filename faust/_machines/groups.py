@@ -33,12 +33,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from faust._machines.members import SUCCESSORS, Joined, Member, Phase
+from faust._machines.members import (
+    SUCCESSORS,
+    Joined,
+    Member,
+    Phase,
+    check_protocols,
+    choose_protocol,
+)
 from faust.exceptions import (
     FencedMember,
     IllegalGeneration,
     RebalanceInProgress,
-    StopError,
     UnknownMember,
 )
 
@@ -99,7 +105,9 @@ class Group:
             self._known(member_id, instance_id)
         predecessor = self._predecessor(member_id, instance_id)
         replaced = member_id or (predecessor.member_id if predecessor else "")
-        self._check_protocols(protocols, protocol_type, besides=replaced)
+        others = [m for m in self.members.values() if m.member_id != replaced]
+        known_type = self.protocol_type if others else protocol_type
+        check_protocols(self.group_id, known_type, others, protocol_type, protocols)
         self.protocol_type = protocol_type
         member = Member(
             member_id=member_id or new_id,
@@ -125,7 +133,9 @@ class Group:
             UnknownMember, FencedMember: as by `join`.
             RebalanceInProgress: that round is over, and another has begun without the member.
         """
-        member = self._alive(member_id, instance_id, now)
+        self.tick(now)
+        member = self._known(member_id, instance_id)
+        member.seen = max(member.seen, now)
         if self.phase is Phase.PREPARING:
             if member.joined:
                 return None
@@ -149,7 +159,10 @@ class Group:
     def _join_instead(self, before: Member, member: Member, now: float) -> Joined | None:
         member.assignment, member.synced = before.assignment, before.synced
         self._replace(before.member_id, member)
-        if self.phase is not Phase.STABLE or self._choose_protocol() != self.protocol:
+        if (
+            self.phase is not Phase.STABLE
+            or choose_protocol(self.members.values()) != self.protocol
+        ):
             return self._enter_round(member, now)
         view = self._view(member)
         return view._replace(skip_assignment=view.leader == member.member_id)
@@ -301,21 +314,12 @@ class Group:
     # -- inside ----------------------------------------------------------------------
 
     def _known(self, member_id: str, instance_id: str | None) -> Member:
-        if instance_id is not None:
-            owner = self._predecessor("", instance_id)
-            if owner is None:
-                raise UnknownMember(f"group {self.group_id} has no instance {instance_id!r}")
-            if owner.member_id != member_id:
-                raise FencedMember(f"group {self.group_id}: {instance_id!r} is another process now")
-        if member_id not in self.members:
+        owner = self._predecessor("", instance_id)
+        if owner is not None and owner.member_id != member_id:
+            raise FencedMember(f"group {self.group_id}: {instance_id!r} is another process now")
+        if member_id not in self.members or (instance_id is not None and owner is None):
             raise UnknownMember(f"group {self.group_id} has no member {member_id!r}")
         return self.members[member_id]
-
-    def _alive(self, member_id: str, instance_id: str | None, now: float) -> Member:
-        self.tick(now)
-        member = self._known(member_id, instance_id)
-        member.seen = max(member.seen, now)
-        return member
 
     def _current(
         self, member_id: str, generation: int, instance_id: str | None, now: float
@@ -334,28 +338,7 @@ class Group:
         known = (m for m in self.members.values() if m.instance_id == instance_id)
         return next(known, None)
 
-    def _check_protocols(
-        self, protocols: Sequence[tuple[str, bytes]], protocol_type: str, *, besides: str
-    ) -> None:
-        others = [m for m in self.members.values() if m.member_id != besides]
-        common = {name for name, _ in protocols}.intersection(*(m.names() for m in others))
-        if not common or (others and protocol_type != self.protocol_type):
-            raise StopError(
-                f"group {self.group_id} speaks {self.protocol_type} "
-                f"{sorted({n for m in others for n in m.names()})}, we offer {protocol_type} "
-                f"{[name for name, _ in protocols]}: use another group id, or clients of one kind"
-            )
-
-    def _choose_protocol(self) -> str:
-        # Each member votes for the first in its list that all know; most votes win, then the name.
-        common = set[str].intersection(*(set(m.names()) for m in self.members.values()))
-        votes = dict.fromkeys(sorted(common), 0)
-        for member in self.members.values():
-            votes[next(name for name in member.names() if name in common)] += 1
-        return max(votes, key=votes.__getitem__)
-
-    def _is_waiting(self) -> bool:
-        # For joins, or for members that have not asked for their part of the plan.
+    def _is_waiting(self) -> bool:  # for joins, or for somebody to ask for its part of the plan
         return self.phase is Phase.PREPARING or not all(m.synced for m in self.members.values())
 
     def _patience(self) -> float:
@@ -374,8 +357,7 @@ class Group:
         )
 
     def _enter(self, phase: Phase, now: float) -> None:
-        if phase not in SUCCESSORS[self.phase]:
-            raise AssertionError(f"group {self.group_id}: {self.phase} cannot become {phase}")
+        assert phase in SUCCESSORS[self.phase], f"{self.phase} cannot become {phase}"
         self.phase, self.since = phase, now
         self.version += 1
 
@@ -385,17 +367,16 @@ class Group:
         self._enter(Phase.PREPARING, now)
 
     def _finish_round_if_complete(self, now: float) -> None:
-        if all(member.joined for member in self.members.values()):
+        if all(m.joined for m in self.members.values()):
             self._finish_round(now)
 
     def _finish_round(self, now: float) -> None:
         kept = {i: m for i, m in self.members.items() if m.joined or m.instance_id is not None}
         joined = [m.member_id for m in kept.values() if m.joined]
-        if kept and not joined:
-            # Only silent static members are left: somebody has to lead, so the round goes on.
-            self.members, self.since = kept, now
-            return
         self.members = kept
+        if kept and not joined:
+            self.since = now  # only silent static members: somebody must lead, so it goes on
+            return
         self.generation += 1
         if not kept:
             self.leader = self.protocol = ""
@@ -403,7 +384,7 @@ class Group:
             return
         if self.leader not in joined:
             self.leader = joined[0]
-        self.protocol = self._choose_protocol()
+        self.protocol = choose_protocol(self.members.values())
         for member in kept.values():
             if member.joined:
                 member.seen = max(member.seen, now)

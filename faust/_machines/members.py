@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-__all__ = ["SUCCESSORS", "Joined", "Member", "Phase"]
+from faust.exceptions import StopError
+
+__all__ = ["SUCCESSORS", "Joined", "Member", "Phase", "check_protocols", "choose_protocol"]
 
 
 class Phase(Enum):
@@ -88,6 +90,39 @@ class Member:
         protocols = [(name, b64decode(data)) for name, data in plain["protocols"]]
         assignment = b64decode(plain["assignment"])
         return cls(**{**plain, "protocols": protocols, "assignment": assignment})
+
+
+def check_protocols(
+    group_id: str,
+    known_type: str,
+    members: Sequence[Member],
+    offered_type: str,
+    offered: Sequence[tuple[str, bytes]],
+) -> None:
+    """Return if somebody who offers these protocols can be in a group with these members.
+
+    Raises:
+        StopError: the type differs, or no protocol is common to all.
+    """
+    names = {name for name, _ in offered}
+    if names.intersection(*(member.names() for member in members)) and offered_type == known_type:
+        return
+    raise StopError(
+        f"group {group_id} speaks {known_type} {sorted({n for m in members for n in m.names()})}, "
+        f"we offer {offered_type} {sorted(names)}: use another group id, or clients of one kind"
+    )
+
+
+def choose_protocol(members: Collection[Member]) -> str:
+    """Return the protocol of these members, who have at least one in common.
+
+    Each votes for the first in its list that all know; most votes win, then the name.
+    """
+    common = set[str].intersection(*(set(member.names()) for member in members))
+    votes = dict.fromkeys(sorted(common), 0)
+    for member in members:
+        votes[next(name for name in member.names() if name in common)] += 1
+    return max(votes, key=votes.__getitem__)
 
 
 def _text(data: bytes) -> str:

@@ -111,6 +111,11 @@ def test_no_common_protocol_is_refused_and_changes_nothing() -> None:
     assert group.encode() == before
 
 
+def test_somebody_without_protocols_is_refused() -> None:
+    with pytest.raises(StopError):
+        Group(group_id="g").join("", [], now=0.0, new_id="a")
+
+
 def test_a_sole_member_may_change_its_protocols() -> None:
     group = stable_group("a")
     joined = group.join("a", [("new", b"")], now=0.0, new_id="unused")

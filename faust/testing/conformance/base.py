@@ -122,6 +122,8 @@ class World:
     def member(self, transport: Transport, group_id: str, **options: Any) -> Membership:
         """Return a membership that is closed when the test ends."""
         options.setdefault("session_timeout", 30.0)
+        # Of a group of type "consumer", Kafka 4 parses what members join with.
+        options.setdefault("protocol_type", "conformance")
         membership = transport.membership(GroupOptions(group_id=group_id, **options))
         self._closers.append(membership.close)
         return membership
