@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.tasks import ActiveTask, Cut, TableCut
@@ -201,6 +201,11 @@ class Committer:
             positions,
             readers,
             dict(task.run.forwarded),
+            {
+                name: table.watermarks[task.run.partition]
+                for name, table in task.tables.items()
+                if task.run.partition in table.watermarks
+            },
             [
                 TableCut(
                     name,
@@ -298,10 +303,10 @@ class Committer:
             writer=self._writer,
             sequence=cut.sequence,
             positions={tp.topic: at for tp, at in cut.positions.items()},
-            readers={**(old.readers if old else {}), **cut.readers},
+            readers=_merged(old.readers if old else {}, cut.readers),
             tables=cut.marks(old.tables if old else {}),
             forwarded=cut.forwarded,
-            watermarks=old.watermarks if old else {},
+            watermarks={**(old.watermarks if old else {}), **cut.watermarks},
             closed=old.closed if old else {},
             cluster_id=self._cluster_id,
             extra=old.extra if old else {},
@@ -352,3 +357,10 @@ class Committer:
 
     def __repr__(self) -> str:
         return f"<Committer {self._writer} sequence={self._sequence} {self.trouble or 'well'}>"
+
+
+def _merged(
+    old: Mapping[str, Mapping[str, int]], new: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    """Readers and topics that are absent now keep their entries, until a command drops them."""
+    return {name: {**old.get(name, {}), **new.get(name, {})} for name in {**old, **new}}

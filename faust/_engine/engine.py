@@ -67,7 +67,7 @@ class Engine:
         self.assignment: Assignment | None = None
         self.lagging: dict[tuple[str, int], int] = {}
         self.infos: dict[str, TopicInfo] = {}
-        self.writer = uuid4().hex[:12]
+        self.writer = host.writer_id or uuid4().hex[:12]
         self.caught_up = asyncio.Event()
         self.blocked: dict[str, str] = {}
         self._incarnations = 0
@@ -340,6 +340,8 @@ class Engine:
             self.conductor.start_task(run, restored.positions, restored.readers)
             for name, piece in task.slices.items():
                 tables[name].add_slice(run, piece)
+                if task.entry is not None and name in task.entry.watermarks:
+                    tables[name].restore_watermark(run.partition, task.entry.watermarks[name])
             self._make_gate(run)
             self.tasks[task_id] = task
             if task.restless and task.sources:
@@ -478,12 +480,25 @@ class Engine:
 
     async def _clean_forever(self) -> None:
         """Expire windows, and purge our repartition topics behind what is committed."""
-        while True:
-            await self.clock.sleep(self.conf.table_cleanup_interval)
-            try:
-                await self._purge()
-            except BrokerError as exc:
-                logger.debug("Purging waits: %s", exc)
+        try:
+            while True:
+                await self.clock.sleep(self.conf.table_cleanup_interval)
+                await self._expire()
+                try:
+                    await self._purge()
+                except BrokerError as exc:
+                    logger.debug("Purging waits: %s", exc)
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:
+            await self._crash(exc)
+
+    async def _expire(self) -> None:
+        """Delete what has expired: these are writes of the tasks, committed like any other."""
+        for task in list(self.tasks.values()):
+            for name, piece in task.slices.items():
+                if task.run.open:
+                    await task.tables[name].expire(piece, self.clock.time())
 
     async def _purge(self) -> None:
         """Repartition topics that we made keep everything that is not committed, and no more."""

@@ -246,7 +246,7 @@ class Restorer:
         checkpoint = store.checkpoint
         age = None
         if checkpoint is not None:
-            age = max(0.0, self._clock.time() - checkpoint.wall_time)
+            age = self._clock.time() - checkpoint.wall_time
         plan = restore.plan(
             mark=mark,
             ids_match=_ids_match(mark, entry, topic_id, self._cluster_id),
@@ -255,7 +255,7 @@ class Restorer:
             topic_id=topic_id,
             checkpoint=None
             if checkpoint is None
-            else (checkpoint.position, checkpoint.topic_id, age or 0.0),
+            else (checkpoint.position, checkpoint.topic_id, age if age is not None else 0.0),
             max_local_age=MAX_LOCAL_AGE,
         )
         job.topic_id = job.piece.topic_id = topic_id
@@ -267,10 +267,9 @@ class Restorer:
         await self._apply(job, plan.start, plan.boundary)
         position = plan.boundary
         if plan.undo:
-            position = await self._take_back(job, plan.boundary, plan.end)
+            position = await self._take_back(job, plan)
+        if plan.recommit or position != plan.boundary:
             task.restless = True
-        elif mark is None or plan.whole:
-            task.restless = task.restless or position > 0
         job.piece.position = position
         self._on_progress(job.table.name, tp.partition, 0)
 
@@ -342,13 +341,13 @@ class Restorer:
 
     # -- what a dead worker left -------------------------------------------------------------
 
-    async def _take_back(self, job: _Job, boundary: int, end: int) -> int:
+    async def _take_back(self, job: _Job, plan: restore.RestorePlan) -> int:
         """Write the committed values of the keys in [boundary, end) again; return the new end.
 
         Undoing needs positive evidence: where the tail is older than half the compaction lag,
         compaction may have removed the committed value first, and the tail is applied instead.
         """
-        tp = job.changelog
+        tp, boundary, end = job.changelog, plan.boundary, plan.end
         undo = restore.Undo()
         first_stamp: int | None = None
         async for batches, _ in self._read(tp, boundary, end):
@@ -362,10 +361,8 @@ class Restorer:
             return end
         now_ms, after = await self._broker_time(tp)
         if now_ms < 0 or restore.tail_is_old(first_stamp, now_ms, COMPACTION_LAG_MS):
-            logger.warning(
-                "%s: %d uncommitted records are too old to be taken back with certainty; "
-                "they are kept", tp, end - boundary,
-            )  # fmt: skip
+            kept = plan.with_tail("uncommitted records are too old to be taken back with certainty")
+            logger.warning("%s: %d records kept: %s", tp, end - boundary, kept.reason)
             await self._apply(job, boundary, end)
             return after
         records = undo.records(job.store.get)

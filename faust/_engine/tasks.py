@@ -103,6 +103,7 @@ class Cut:
     positions: Mapping[TP, int]
     readers: Mapping[str, Mapping[str, int]]
     forwarded: Mapping[str, int]
+    watermarks: Mapping[str, float]
     tables: list[TableCut]
 
     def marks(self, old: Mapping[str, TableMark]) -> dict[str, TableMark]:
