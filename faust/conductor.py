@@ -196,9 +196,15 @@ class TopicConductor(Service):
         return len(self._readers)
 
     async def on_stop(self) -> None:
-        """End every iteration."""
+        """End every iteration; who starts again subscribes again."""
         for feed in self.feeds.values():
             feed.close()
+        self.feeds.clear()
+        self._readers.clear()
+        self._cursors.clear()
+        self._ends.clear()
+        self._flow = Flow(FlowPolicy())
+        self.on_flow, self.on_subscription_changed = _ignore, _nothing
 
     @property
     def label(self) -> str:

@@ -77,6 +77,8 @@ class Host(Service):
         self.make_bridge: Callable[[], Bridge] = ThreadBridge
         #: Set where a transport is not to be made from the settings (tests, simulation).
         self.make_transport: Callable[[], Any] | None = None
+        #: Unique id of this process in its commits; drawn, unless set (simulation).
+        self.writer_id = ""
         self.failed = asyncio.Event()
         self.rebalancing_count = 0
         self._replies = ReplyTable()
@@ -252,6 +254,12 @@ class Host(Service):
             self._reply_reader = ReplyReader(self, self.connection, self._replies)
         await self._reply_reader.read(promise.reply_to)
 
+    async def start(self) -> None:
+        """Start; an app that was stopped can be started again."""
+        if self._stopped.is_set():
+            self.service_reset()
+        await super().start()
+
     # -- a worker's life -----------------------------------------------------------------------------
 
     @property
@@ -281,9 +289,9 @@ class Host(Service):
         from faust._engine.engine import Engine
 
         assert self.connection is not None
-        await self.topics.start()
+        await _start(self.topics)
         for agent in self.agents.values():
-            await agent.start()
+            await _start(agent)
         await self._settle()
         self.engine = Engine(self, self.connection)
         await self.engine.start()
@@ -413,6 +421,7 @@ class Host(Service):
         self._reply_reader = None
         self.connection = None
         self.tables.close_stores()
+        self.tables.frozen = False
 
     async def _stop_background(self) -> None:
         if self._background is not None:
@@ -443,3 +452,10 @@ class Host(Service):
             "agents": sorted(self.agents),
             "tables": sorted(self.tables),
         }
+
+
+async def _start(service: Service) -> None:
+    """Start a service, also one that was stopped before."""
+    if service._stopped.is_set():
+        service.service_reset()
+    await service.start()

@@ -509,6 +509,11 @@ class Outbox:
 
     # -- waiting ---------------------------------------------------------------------------
 
+    @property
+    def idle(self) -> bool:
+        """Is nothing open or under way?"""
+        return not self._waiting
+
     async def room(self) -> None:
         """Wait until there is less under way."""
         while self.crowded:

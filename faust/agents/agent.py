@@ -371,13 +371,14 @@ class Agent(Service):
     def _check_deadlock(self) -> None:
         stream = current_stream()
         gate = None if stream is None or stream.task is None else stream.task.gate
-        if stream is not None and gate is not None and stream.inside:
-            if self.name in gate.readers and gate.inside == stream.reader != self.name:
-                raise RuntimeError(
-                    f"agent {stream.reader!r} asks agent {self.name!r}, and both write one table: "
-                    f"the answer could wait for this event, and this event for the answer. Use "
-                    f"cast() or send(), or keep the table to one of them"
-                )
+        if stream is None or gate is None or not stream.inside:
+            return
+        if self.name in gate.readers and gate.inside == stream.reader != self.name:
+            raise RuntimeError(
+                f"agent {stream.reader!r} asks agent {self.name!r}, and both write one table: "
+                f"the answer could wait for this event, and this event for the answer. Use "
+                f"cast() or send(), or keep the table to one of them"
+            )
 
     async def ask_nowait(
         self,
@@ -442,6 +443,20 @@ class Agent(Service):
             async for key, value in _as_async(items)
         ]
         return list(await asyncio.gather(*promises))
+
+    def test_context(
+        self,
+        channel: Any = None,
+        supervisor_strategy: Any = None,
+        on_error: Any = None,
+        **_options: Any,
+    ) -> Any:
+        """Test this agent: ``async with agent.test_context() as t: await t.put(value)``.
+
+        See `faust.testing.agents.AgentTestContext`.
+        """
+        app: Any = self.app
+        return app.test_context_of(self, on_error=on_error)
 
     # -- copies -----------------------------------------------------------------------------
 

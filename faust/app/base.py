@@ -400,9 +400,15 @@ class App(Host):
         venusian.attach(agent, lambda _found: None, category="faust.agent")
         return agent
 
+    def test_context_of(self, agent: Agent, *, on_error: Any = None) -> Any:
+        """Return the context in which an agent is tested (see `Agent.test_context`)."""
+        from faust.testing.agents import AgentTestContext
+
+        return AgentTestContext(agent, on_error=on_error)
+
     # -- tables ------------------------------------------------------------------------------------
 
-    def Table(  # noqa: N802 - the public name
+    def Table(
         self,
         name: str,
         *,
@@ -423,15 +429,15 @@ class App(Host):
             **options,
         )
 
-    def GlobalTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+    def GlobalTable(self, name: str, **options: Any) -> Any:
         """Define a table that every worker has all of (see `faust.GlobalTable`)."""
         return self._add_table(self.conf.GlobalTable, name=name, **options)
 
-    def Set(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+    def Set(self, name: str, **options: Any) -> Any:
         """Define a distributed set (see `faust.Set`)."""
         return self._add_table(self.conf.Set, name=name, **options)
 
-    def SetTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+    def SetTable(self, name: str, **options: Any) -> Any:
         """Define a table of sets (see `faust.SetTable`)."""
         return self._add_table(self.conf.SetTable, name=name, **options)
 
@@ -684,7 +690,7 @@ class App(Host):
 
         run_app(self)
 
-    def Worker(self, **options: Any) -> Any:  # noqa: N802 - the public name
+    def Worker(self, **options: Any) -> Any:
         """Make a worker for this app."""
         return self.conf.Worker(self, **options)
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
@@ -148,8 +149,11 @@ class Batch:
         return value
 
     def records(self) -> Iterator[Record]:
-        """Return a fresh iterator over the records (a fetched batch may begin below the position)."""
-        return iter(DefaultRecordBatch(self.data))
+        """Return a fresh iterator over the records (a fetched batch may begin below the position).
+
+        It may be left and gone on with: the compiled batch itself refuses to be iterated over again.
+        """
+        return chain(DefaultRecordBatch(self.data))
 
     def validate_crc(self) -> bool:
         """Do the bytes match the CRC in the header?"""
