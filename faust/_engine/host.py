@@ -275,9 +275,13 @@ class Host(Service):
         await self.connect()
         if self.conf.reply_create_topic:
             await self.start_replies()
+        self.prepare_processing()
         if self.should_process and (self.agents or self._streams_of_no_agent or len(self.topics)):
             await self._start_processing()
         await self.on_operational()
+
+    def prepare_processing(self) -> None:
+        """Called before it is decided whether there is anything to read."""
 
     async def start_replies(self) -> None:
         """Create and read the reply topic."""

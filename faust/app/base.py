@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from faust._core.watchdog import Watchdog
     from faust._engine.inspector import Inspector
     from faust.agents.agent import Agent
+    from faust.assignor.leader_assignor import LeaderAssignor
     from faust.assignor.partition_assignor import PartitionAssignor
     from faust.channels import Channel
     from faust.conductor import TopicConductor
@@ -747,10 +748,31 @@ class App(Host):
         if "watchdog" in self._made:
             self.watchdog.stop()
 
+    @property
+    def leader(self) -> LeaderAssignor:
+        """What lets the group choose a leader."""
+        made: LeaderAssignor = self._part("leader", lambda: self.conf.LeaderAssignor(self))
+        return made
+
     def is_leader(self) -> bool:
-        """Does this worker lead: does it hold partition 0 of the leader topic?"""
-        leader = self._made.get("leader")
-        return bool(leader is not None and leader.is_leader())
+        """Does this worker lead: does it hold the partition of the leader topic?
+
+        The first call begins to take part in the choice; so do ``on_leader=True`` tasks and timers.
+        Always false with ``topic_disable_leader``.
+        """
+        if self.conf.topic_disable_leader:
+            return False
+        if self.engine is not None and "leader" not in self._made:
+            self.leader.subscribe()
+        return self.leader.is_leader()
+
+    def prepare_processing(self) -> None:
+        """Take part in the choice of a leader, where something runs on the leader only."""
+        if self.conf.topic_disable_leader:
+            return
+        declared = [*self.registry.tasks, *self.registry.timers]
+        if "leader" in self._made or any(each.on_leader for each in declared):
+            self.leader.subscribe()
 
     # -- showing -----------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Who gets what: the assignment of tasks to workers, as they tell each other."""
 
+from faust.assignor.leader_assignor import LeaderAssignor
 from faust.assignor.partition_assignor import Assignment, MemberInfo, PartitionAssignor
 
-__all__ = ["Assignment", "MemberInfo", "PartitionAssignor"]
+__all__ = ["LeaderAssignor", "Assignment", "MemberInfo", "PartitionAssignor"]
