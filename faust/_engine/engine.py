@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 logger = logging.getLogger(__name__)
+
+#: What giving tasks up may take beyond the grace of their events: the last commit (seconds).
+REVOKE_MARGIN = 10.0
 
 #: Bytes that a task's commit metadata may have (Kafka's ``offset.metadata.max.bytes``).
 METADATA_LIMIT = 4096
@@ -135,8 +138,11 @@ class Engine:
                 app_version=str(conf.version),
                 heartbeat_interval=conf.broker_heartbeat_interval,
                 session_timeout=conf.broker_session_timeout,
+                revoke_patience=conf.broker_rebalance_grace + REVOKE_MARGIN,
                 cap=self._cap,
-                callbacks=Callbacks(self._on_revoked, self._on_assigned, self._on_lost, self._crash),
+                callbacks=Callbacks(
+                    self._on_revoked, self._on_assigned, self._on_lost, self._crash, self._disown
+                ),
             )
 
         await bridge.call_io(make)
@@ -273,6 +279,13 @@ class Engine:
     async def _on_revoked(self, revoked: frozenset[TaskId], reason: str) -> None:
         await self.host.on_revoked(self._partitions(revoked, self.assignment))
         await self.give_up(revoked)
+
+    def _disown(self, ids: frozenset[TaskId]) -> None:
+        """On the I/O loop, while the main loop is blocked: nothing of these tasks counts any more."""
+        for task_id in ids:
+            task = self.tasks.get(task_id)
+            if task is not None:
+                task.run.open = task.run.alive = False
 
     async def _on_lost(self, reason: str) -> None:
         """The group has forgotten us: whatever is not committed will be done by others."""
@@ -544,5 +557,3 @@ class Engine:
         for task in list(self.tasks.values()):
             self._close(task)
 
-
-Handler = Callable[..., Any]

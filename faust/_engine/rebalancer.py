@@ -53,12 +53,16 @@ class Subscription(NamedTuple):
 
 
 class Callbacks(NamedTuple):
-    """What the main loop does about a rebalance (coroutine functions there)."""
+    """What the main loop does about a rebalance: coroutine functions there.
+
+    ``disown`` alone is called on the I/O loop: it says that nothing of some tasks counts any more.
+    """
 
     revoke: Callable[[frozenset[TaskId], str], Coroutine[Any, Any, None]]
     assign: Callable[[frozenset[TaskId], Assignment, int], Coroutine[Any, Any, None]]
     lost: Callable[[str], Coroutine[Any, Any, None]]
     crash: Callable[[BaseException], Coroutine[Any, Any, None]]
+    disown: Callable[[frozenset[TaskId]], None]
 
 
 class Rebalancer:
@@ -84,6 +88,7 @@ class Rebalancer:
         app_version: str,
         heartbeat_interval: float,
         session_timeout: float,
+        revoke_patience: float,
         cap: Callable[[Mapping[str, int]], dict[str, int]],
         callbacks: Callbacks,
     ) -> None:
@@ -97,6 +102,8 @@ class Rebalancer:
         self._app_version = app_version
         self._heartbeat_interval = heartbeat_interval
         self._session_timeout = session_timeout
+        self._revoke_patience = revoke_patience
+        self._late: set[asyncio.Future[None]] = set()
         self._cap = cap
         self._callbacks = callbacks
         self.owned: frozenset[TaskId] = frozenset()
@@ -186,13 +193,36 @@ class Rebalancer:
             len(assignment.tasks), len(self.owned & assignment.tasks), len(revoked), len(added),
         )  # fmt: skip
         if revoked:
-            await self._bridge.call_main(self._callbacks.revoke, revoked, "rebalance")
+            await self._revoke(revoked)
             self.owned -= revoked
         self.owned |= added
         self._owned_partitions = assignment.partitions
         await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
         if revoked:
             self.request_rejoin("tasks were given up")
+
+    async def _revoke(self, revoked: frozenset[TaskId]) -> None:
+        """Let the main loop give tasks up; if it is blocked, take them away from it.
+
+        An event of ten minutes must not hold the group: what it does afterwards does not count, and
+        will be done by whoever has the task then.
+        """
+        giving_up = asyncio.ensure_future(
+            self._bridge.call_main(self._callbacks.revoke, revoked, "rebalance")
+        )
+        waiting = asyncio.ensure_future(self._clock.sleep(self._revoke_patience))
+        await asyncio.wait({giving_up, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if giving_up.done():
+            giving_up.result()
+            return
+        logger.error(
+            "The event loop is blocked: %d tasks are given up without it. Events in progress there "
+            "do not count, and will be processed by other workers", len(revoked),
+        )  # fmt: skip
+        self._callbacks.disown(revoked)
+        self._late.add(giving_up)
+        giving_up.add_done_callback(self._late.discard)
 
     async def _join(self) -> tuple[Assignment, int]:
         self._joining = True
