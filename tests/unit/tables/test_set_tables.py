@@ -193,7 +193,7 @@ def test_members_of_any_type_come_back(world: World, value_type: Any, members: A
 
 
 def test_another_codec_keeps_sets_too(world: World) -> None:
-    table = world.add(world.app.SetTable("sets", value_serializer="pickle"))
+    table = world.add(world.app.SetTable("sets", value_serializer="json|binary"))
     with world.event():
         table["k"].update([2, 1])
     world.commit(table)
