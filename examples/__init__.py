@@ -1,0 +1,1 @@
+"""Examples: each file is a whole program, meant to be read."""
