@@ -109,6 +109,8 @@ class Worker(mode.Worker):
         self.workdir = Path(workdir or Path.cwd())
         self.failure: BaseException | None = None
         self.is_up = False
+        #: Called once everything runs, before `on_startup_finished`.
+        self.announce_ready: Callable[[], None] | None = None
         self._loop_factory = loop_factory
         self._signals: list[signal.Signals] = []
         self._old_handlers: dict[signal.Signals, Any] = {}
@@ -203,6 +205,8 @@ class Worker(mode.Worker):
     async def on_started(self) -> None:
         """Everything runs: wait until we are to stop, or something fails."""
         self.is_up = True
+        if self.announce_ready is not None and self.app.failure is None:
+            self.announce_ready()
         await self.on_startup_finished()
         if self.daemon:
             await self._wait_until_over()
@@ -308,7 +312,9 @@ class Worker(mode.Worker):
         else:
             handler = logging.StreamHandler(self.logfile or self.stderr)
         colored = self._line is not None and "NO_COLOR" not in os.environ
-        handler.setFormatter(_ColorFormatter(LOG_FORMAT) if colored else logging.Formatter(LOG_FORMAT))
+        handler.setFormatter(
+            _ColorFormatter(LOG_FORMAT) if colored else logging.Formatter(LOG_FORMAT)
+        )
         return handler
 
     def _line_buffer(self) -> None:
