@@ -1,0 +1,88 @@
+"""Crash points: every ``await`` of the files where a crash matters, and who hangs in which.
+
+A task that is suspended stands at one ``await`` in each function of its stack.  So a process can be killed
+*at* a given line of the committer without a change to the committer.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["ENGINE", "CrashPoint", "crash_points", "points_of"]
+
+#: Where a crash must be survived at every step.
+ENGINE = (
+    "faust._engine.committer",
+    "faust._engine.restorer",
+    "faust._engine.rebalancer",
+    "faust._engine.engine",
+)
+
+
+class CrashPoint(NamedTuple):
+    """One ``await``.
+
+    Attributes:
+        module: Last part of the module's name.
+        function: Name of the function.
+        text: The source of the expression, shortened.
+    """
+
+    module: str
+    function: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.function}: {self.text}"
+
+
+@cache
+def crash_points(modules: tuple[str, ...] = ENGINE) -> dict[tuple[str, int], CrashPoint]:
+    """Return all points of some modules: (file, line) -> point."""
+    found: dict[tuple[str, int], CrashPoint] = {}
+    for name in modules:
+        file = importlib.import_module(name).__file__
+        assert file is not None
+        source = Path(file).read_text()
+        for function, node in _awaits(ast.parse(source), ""):
+            text = " ".join((ast.get_source_segment(source, node) or "").split())[:60]
+            point = CrashPoint(name.rpartition(".")[2], function, text)
+            end = node.end_lineno or node.lineno
+            if not isinstance(node, ast.Await):
+                end = node.lineno
+            for line in range(node.lineno, end + 1):
+                found.setdefault((file, line), point)
+    return found
+
+
+def _awaits(node: ast.AST, function: str) -> Iterator[tuple[str, Any]]:
+    for child in ast.iter_child_nodes(node):
+        name = function
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = child.name
+        if isinstance(child, ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield name, child
+        yield from _awaits(child, name)
+
+
+def points_of(coroutine: Any, points: dict[tuple[str, int], CrashPoint]) -> Iterable[CrashPoint]:
+    """Return the points at which a suspended coroutine stands, outermost first."""
+    found: list[CrashPoint] = []
+    for _ in range(60):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            point = points.get((frame.f_code.co_filename, frame.f_lineno))
+            if point is not None:
+                found.append(point)
+        following = getattr(coroutine, "cr_await", None)
+        if following is None:
+            following = getattr(coroutine, "ag_await", None)
+        if following is None:
+            break
+        coroutine = following
+    return found

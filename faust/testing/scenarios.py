@@ -1,0 +1,442 @@
+"""Apps whose results are known: what the simulation runs against the oracle.
+
+A `Scenario` says how to make the app, and what must come out.  Those here are the ways in which an agent
+can meet a table: one at a time, in lists, by hand, behind a ``group_by``, failing now and then.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from faust.testing.oracle import Sighting, Truth
+
+if TYPE_CHECKING:
+    from faust.app.base import App
+    from faust.testing.harness import Harness, WorkerEnvironment
+
+__all__ = ["SCENARIOS", "Scenario"]
+
+APP_ID = "counting"
+
+
+class Flaky(Exception):
+    """Raised by agents that fail now and then."""
+
+
+class Scenario(ABC):
+    """What runs, and what must come out of it.
+
+    Attributes:
+        name: What it is called on the command line.
+        partitions: Of the source topic.
+        topics: All topics to be made beforehand: name -> partitions.
+        committing: Topics whose commits must reach the end.
+        ordered: Is I2 demanded of the sink?
+        tables: Tables whose contents are compared.
+        fatal: Exceptions that may end a worker; anything else is a finding.
+        settings: Further settings of the app.
+    """
+
+    name: ClassVar[str] = ""
+    ordered: ClassVar[bool] = True
+    tables: ClassVar[tuple[str, ...]] = ("count", "last")
+    fatal: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, partitions: int = 4) -> None:
+        self.partitions = partitions
+        self.topics = {"events": partitions, "sink": 2}
+        self.committing = ["events"]
+
+    @abstractmethod
+    def make_app(self, env: WorkerEnvironment) -> App:
+        """Return the app of one worker."""
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        """Return what each table must hold."""
+        return {"count": truth.counts(), "last": truth.last()}
+
+    def skips(self, id: int) -> bool:
+        """Is an event to be left out by the app?"""
+        return False
+
+    def routing_key(self, key: str, id: int) -> str:
+        """Return the key that an event of that id is sent with."""
+        return key
+
+    def sightings(self, harness: Harness) -> list[Sighting]:
+        """Return the records of the sink."""
+        return [
+            Sighting(value["id"], value["key"], value["seq"])
+            for _, record in harness.records("sink")
+            for value in [msgspec.json.decode(record.value)]
+        ]
+
+    # -- for subclasses ----------------------------------------------------------------------
+
+    def new_app(self, env: WorkerEnvironment) -> tuple[App, Any, Any]:
+        """Return an app, its source and its sink."""
+        import faust
+
+        app = faust.App(
+            APP_ID,
+            broker=env.broker_url,
+            datadir=env.datadir,
+            **{**env.settings, **self.settings},
+        )
+        source = app.topic("events", key_type=str, value_type=dict)
+        sink = app.topic("sink", key_type=str, value_type=dict)
+        return app, source, sink
+
+
+class Counting(Scenario):
+    """``count[key] += 1``, the last ``seq`` of each key, and the event to a sink."""
+
+    name = "counting"
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+
+        async def counting(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                value = event.value
+                count[value["key"]] += 1
+                await env.work()
+                last[value["key"]] = value["seq"]
+                await sink.send(key=value["key"], value=value)
+                await env.work()
+                env.end(event)
+
+        app.agent(source, name="counting")(counting)
+        return app
+
+
+class Grouped(Scenario):
+    """Events arrive under any key and are repartitioned by the right one."""
+
+    name = "group_by"
+    ordered = False
+
+    def __init__(self, partitions: int = 4) -> None:
+        super().__init__(partitions)
+        self.committing = ["events", "grouping-events-key-repartition"]
+
+    def routing_key(self, key: str, id: int) -> str:
+        return f"any{id % 7}"
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        return {"count": truth.counts(), "last": truth.last()}
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        app.conf.topic_partitions = self.partitions
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", default=lambda: -1, key_type=str, value_type=int)
+
+        async def grouping(stream: Any) -> None:
+            keyed = stream.group_by(lambda value: value["key"], name="key")
+            async for event in keyed.events():
+                env.begin(event)
+                value = event.value
+                count[value["key"]] += 1
+                await env.work()
+                last[value["key"]] = max(last[value["key"]], value["seq"])
+                await sink.send(key=value["key"], value=value)
+                await env.work()
+                env.end(event)
+
+        app.agent(source, name="grouping")(grouping)
+        return app
+
+
+class Taking(Scenario):
+    """Events are counted in lists."""
+
+    name = "take"
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+
+        async def taking(stream: Any) -> None:
+            async for events in stream.take_events(7, within=0.3):
+                for event in events:
+                    env.begin(event)
+                for event in events:
+                    value = event.value
+                    count[value["key"]] += 1
+                    last[value["key"]] = value["seq"]
+                    await env.work()
+                    await sink.send(key=value["key"], value=value)
+                for event in events:
+                    env.end(event)
+
+        app.agent(source, name="taking")(taking)
+        return app
+
+
+class GroupedTaking(Grouped):
+    """Repartitioned, then in lists."""
+
+    name = "group_by_take"
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        app.conf.topic_partitions = self.partitions
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", default=lambda: -1, key_type=str, value_type=int)
+
+        async def grouping(stream: Any) -> None:
+            keyed = stream.group_by(lambda value: value["key"], name="key")
+            async for events in keyed.take_events(5, within=0.2):
+                for event in events:
+                    env.begin(event)
+                for event in events:
+                    value = event.value
+                    count[value["key"]] += 1
+                    last[value["key"]] = max(last[value["key"]], value["seq"])
+                    await env.work()
+                    await sink.send(key=value["key"], value=value)
+                for event in events:
+                    env.end(event)
+
+        app.agent(source, name="grouping")(grouping)
+        return app
+
+
+class Concurrent(Scenario):
+    """Four instances of an agent without tables."""
+
+    name = "concurrency"
+    ordered = False
+    tables = ()
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+
+        async def sending(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                await env.work()
+                await sink.send(key=event.value["key"], value=event.value)
+                env.end(event)
+
+        app.agent(source, name="sending", concurrency=4)(sending)
+        return app
+
+
+class Sharing(Scenario):
+    """Two agents on one topic write one table; a third writes none and a fourth another."""
+
+    name = "sharing"
+    tables = ("count", "last")
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        return {
+            "count": {key: 11 * n for key, n in truth.counts().items()},
+            "last": truth.last(),
+        }
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+
+        async def ones(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                value = count[event.value["key"]]
+                await env.work()
+                count[event.value["key"]] = value + 1
+                await env.work()
+                env.end(event)
+
+        async def tens(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                value = count[event.value["key"]]
+                await env.work()
+                count[event.value["key"]] = value + 10
+                await sink.send(key=event.value["key"], value=event.value)
+                await env.work()
+                env.end(event)
+
+        async def lasts(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                last[event.value["key"]] = event.value["seq"]
+                await env.work()
+                env.end(event)
+
+        async def looks(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                await env.work()
+                env.end(event)
+
+        for agent in (ones, tens, lasts, looks):
+            app.agent(source, name=agent.__name__)(agent)
+        return app
+
+
+class Mutable(Scenario):
+    """A table of lists and dicts, changed in place."""
+
+    name = "mutable"
+    tables = ("state",)
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        return {
+            "state": truth.fold(
+                {"n": 0, "seqs": []},
+                lambda value, event: {
+                    "n": value["n"] + 1,
+                    "seqs": [*value["seqs"], event.seq][-5:],
+                },
+            )
+        }
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        state = app.Table("state", key_type=str, default=lambda: {"n": 0, "seqs": []})
+        failed: set[int] = set()
+
+        async def changing(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                try:
+                    value = event.value
+                    kept = state[value["key"]]
+                    kept["n"] += 1
+                    kept["seqs"].append(value["seq"])
+                    del kept["seqs"][:-5]
+                    await env.work()
+                    if value["id"] % 3 == 0:
+                        state[value["key"]] = kept
+                    if value["id"] % 11 == 5 and value["id"] not in failed:
+                        failed.add(value["id"])
+                        raise Flaky
+                    await sink.send(key=value["key"], value=value)
+                finally:
+                    env.end(event)
+
+        app.agent(source, name="changing")(changing)
+        return app
+
+
+class Retrying(Scenario):
+    """Every ninth event fails once or twice before it succeeds; the policy is ``crash``."""
+
+    name = "retrying"
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+        attempts: Counter[int] = Counter()
+
+        async def retrying(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                try:
+                    value = event.value
+                    count[value["key"]] += 1
+                    await env.work()
+                    last[value["key"]] = value["seq"]
+                    attempts[value["id"]] += 1
+                    if value["id"] % 9 == 4 and attempts[value["id"]] <= 1 + value["id"] % 2:
+                        raise Flaky
+                    await sink.send(key=value["key"], value=value)
+                finally:
+                    env.end(event)
+
+        app.agent(source, name="retrying")(retrying)
+        return app
+
+
+class Skipping(Scenario):
+    """Every seventh event always fails; the policy is ``skip``."""
+
+    name = "skipping"
+
+    def skips(self, id: int) -> bool:
+        return id % 7 == 3
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+
+        async def skipping(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                try:
+                    value = event.value
+                    count[value["key"]] += 1
+                    last[value["key"]] = value["seq"]
+                    await env.work()
+                    if self.skips(value["id"]):
+                        raise Flaky
+                    await sink.send(key=value["key"], value=value)
+                finally:
+                    env.end(event)
+
+        app.agent(source, name="skipping", error_policy="skip")(skipping)
+        return app
+
+
+class ByHand(Scenario):
+    """Events are acknowledged by hand, in any order, while later ones are being handled."""
+
+    name = "noack"
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        count = app.Table("count", default=int, key_type=str, value_type=int)
+        last = app.Table("last", key_type=str, value_type=int)
+
+        async def acking(stream: Any) -> None:
+            waiting: list[Any] = []
+            async for event in stream.noack().events():
+                env.begin(event)
+                value = event.value
+                count[value["key"]] += 1
+                await env.work()
+                last[value["key"]] = value["seq"]
+                await sink.send(key=value["key"], value=value)
+                waiting.append(event)
+                if len(waiting) >= 4 or value["id"] % 5 == 0:
+                    env.random.shuffle(waiting)
+                    for each in waiting:
+                        env.end(each)
+                        each.ack()
+                    waiting.clear()
+
+        app.agent(source, name="acking")(acking)
+        return app
+
+
+SCENARIOS: dict[str, type[Scenario]] = {
+    each.name: each
+    for each in (
+        Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
+        ByHand,
+    )
+}  # fmt: skip
+
+
+def names() -> Collection[str]:
+    """Return the names of all scenarios."""
+    return SCENARIOS.keys()
