@@ -76,7 +76,9 @@ class Feed:
         for cursor, batch in self.queue:
             if cursor.task is task:
                 self._on_release(cursor.tp, len(batch.data))
-        self.queue = deque(kept)
+        # In place: a stream that iterates has this very queue in its hands.
+        self.queue.clear()
+        self.queue.extend(kept)
         self.wake()
 
     def close(self) -> None:

@@ -68,7 +68,8 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that long."""
-        await asyncio.sleep(max(seconds, 0))
+        # Less than this may be lost in a sum of floats, and time would stand still.
+        await asyncio.sleep(max(seconds, 1e-6) if seconds > 0 else 0)
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or back; durations are not touched."""

@@ -126,7 +126,8 @@ class SimulationLoop(VirtualLoop):
             limit = self._virtual_now + 1e-6
             while scheduled and scheduled[0].when() < limit:
                 timer = heapq.heappop(scheduled)
-                vars_of_timer(timer)
+                self._virtual_now = max(self._virtual_now, timer.when())
+                _mark_taken(timer)
                 if timer.cancelled():
                     own["_timer_cancelled_count"] -= 1
                 else:
@@ -146,7 +147,7 @@ class SimulationLoop(VirtualLoop):
                 ready.append(handle)
 
 
-def vars_of_timer(timer: asyncio.TimerHandle) -> None:
+def _mark_taken(timer: asyncio.TimerHandle) -> None:
     """Note on a timer that it is not in the loop's heap any more, as asyncio itself does."""
     timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own bookkeeping
 
