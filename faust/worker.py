@@ -1,8 +1,8 @@
 """The worker process: event loop, logging, signals, exit status.
 
-``SIGTERM`` and ``SIGINT`` let events in progress end, commit, leave the group and exit with status 0;
-a second one ends the process at once, with status 1.  The handlers are Python's own, not the loop's:
-they act, and stopping has a deadline, also while an agent blocks the loop.
+``SIGTERM`` and ``SIGINT`` let events in progress end, commit, leave the group and exit with status
+0; a second one ends the process at once, with status 1.  The handlers are Python's own, not the
+loop's: they act, and stopping has a deadline, also while an agent blocks the loop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import logging.config
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -359,8 +358,6 @@ class _Rate:
 
 
 class _ColorFormatter(logging.Formatter):
-    converter = time.localtime
-
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         color = _COLORS.get(record.levelname, "0")

@@ -94,9 +94,8 @@ def _place(exc: Exception) -> str:
 def _is_foreign(filename: str) -> bool:
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return (
-        filename.startswith((here + os.sep, "<frozen"))
+        filename.startswith((here + os.sep, "<frozen", os.path.dirname(os.__file__)))
         or "site-packages" in filename
-        or filename.startswith(os.path.dirname(os.__file__))
     )
 
 

@@ -120,10 +120,11 @@ class Command:
         level = {"crit": "CRITICAL", "warn": "WARNING"}.get(
             self.loglevel.lower(), self.loglevel.upper()
         )
+        handler: logging.Handler = logging.StreamHandler(self.stderr)
+        if self.logfile:
+            handler = logging.FileHandler(self.logfile)
         logging.basicConfig(
-            level=level,
-            format="%(levelname)s: %(message)s",
-            **({"filename": self.logfile} if self.logfile else {"stream": self.stderr}),  # type: ignore[arg-type]  # one of the two, by name
+            level=level, format="%(levelname)s: %(message)s", handlers=[handler], force=True
         )
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:

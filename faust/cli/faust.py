@@ -244,11 +244,10 @@ def _as_click(command: type[Command], name: str, program: Program) -> click.Comm
         ctx = click.get_current_context()
         root = ctx.find_root().params
         app = program.app_for(ctx.find_root(), required=command.require_app)
-        names = ("quiet", "debug", "json", "workdir", "datadir", "loop", *_SHARED)
-        state = State(app=app, **{n: root.get(n) for n in names})
-        for option in _SHARED:
-            if option in kwargs and kwargs[option] is not None:
-                setattr(state, option, kwargs[option])
+        state = State(app=app)
+        for name in ("quiet", "debug", "json", "workdir", "datadir", "loop", *_SHARED):
+            given_here = kwargs.get(name) if name in _SHARED else None
+            setattr(state, name, root.get(name) if given_here is None else given_here)
         given = {n: v for n, v in kwargs.items() if n not in _SHARED}
         command(ctx, state=state).invoke(**given)
 

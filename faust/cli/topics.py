@@ -44,8 +44,12 @@ class topics(AppCommand):
         for name in wanted:
             own = [tp for tp in tps if tp.topic == name]
             end = sum(ends.get(tp, 0) for tp in own)
-            readers = {g: o for g, o in committed.items() if any(tp in o for tp in own)}
-            for group, offsets in sorted(readers.items()) or [("-", None)]:
+            readers: list[tuple[str, dict[TP, int] | None]] = [
+                (group, at)
+                for group, at in sorted(committed.items())
+                if any(tp in at for tp in own)
+            ]
+            for group, offsets in readers or [("-", None)]:
                 lag: Any = "-"
                 if offsets is not None:
                     at = {tp: offsets.get(tp, first.get(tp, 0)) for tp in own}

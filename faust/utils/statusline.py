@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from logging import LogRecord, StreamHandler
-from typing import TextIO
+from typing import IO, Any
 
 __all__ = ["StatusLine", "StatusLineHandler"]
 
@@ -19,7 +19,7 @@ class StatusLine:
         stream: A terminal.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: IO[Any]) -> None:
         self._stream = stream
         self._text = ""
         self.lock = threading.RLock()
@@ -46,10 +46,10 @@ class StatusLine:
         self._stream.flush()
 
 
-class StatusLineHandler(StreamHandler[TextIO]):
+class StatusLineHandler(StreamHandler[IO[Any]]):
     """Logs above a status line."""
 
-    def __init__(self, line: StatusLine, stream: TextIO) -> None:
+    def __init__(self, line: StatusLine, stream: IO[Any]) -> None:
         super().__init__(stream)
         self._line = line
 

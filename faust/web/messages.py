@@ -213,7 +213,7 @@ class Response:
 
     @classmethod
     def from_result(cls, value: Any) -> Any:
-        """Return what a view returned as a response: ``None`` is 204, text is text, the rest JSON."""
+        """Return what a view returned as a response: ``None`` is 204, text text, the rest JSON."""
         if value is None:
             return cls(status=204, content_type=None)
         if isinstance(value, str):

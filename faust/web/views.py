@@ -27,7 +27,7 @@ class View:
     """Answers the requests for one path.
 
     Define ``async def get(self, request, **path_parameters)``, ``post``, and so on.  Return a
-    response (`json`, `text`, `html`, `bytes`), or ``None`` (204), text, or anything that JSON can say.
+    response (`json`, `text`, `html`, `bytes`), or ``None`` (204), text, or anything that JSON has.
     Raise a `WebError` to answer with an error.
 
     Arguments:
@@ -140,7 +140,7 @@ class View:
     # -- responses -----------------------------------------------------------------------------
 
     def json(self, value: Any, **options: Any) -> Response:
-        """Return a JSON response (options: ``content_type``, ``status``, ``reason``, ``headers``)."""
+        """Return a JSON response (``content_type``, ``status``, ``reason``, ``headers``)."""
         return self.web.json(value, **options)
 
     def text(self, value: str, **options: Any) -> Response:
@@ -151,7 +151,7 @@ class View:
         """Return a response of HTML."""
         return self.web.html(value, **options)
 
-    def bytes(self, value: bytes, **options: Any) -> Response:
+    def bytes(self, value: Any, **options: Any) -> Response:
         """Return a response of bytes."""
         return self.web.bytes(value, **options)
 
@@ -185,7 +185,7 @@ class View:
         base = str(_base_url or self.app.conf.canonical_url).rstrip("/")
         return URL(base + self.path_for(view_name, **kwargs))
 
-    async def read_request_content(self, request: Request) -> bytes:
+    async def read_request_content(self, request: Request) -> Any:
         """Return the body of a request."""
         return await request.read()
 
@@ -219,7 +219,7 @@ def as_handler(fun: Callable[..., Any]) -> Handler:
 
 
 def _wants_view(fun: Callable[..., Any]) -> bool:
-    """``(request)`` and ``(request, name)`` do not; ``(view, request)`` and ``(self, request)`` do."""
+    """``(request)`` and ``(request, name)`` do not; ``(view, request)``, ``(self, request)`` do."""
     params = list(signature(fun).parameters.values())
     given = [p for p in params if p.kind in (Parameter.POSITIONAL_ONLY, _EITHER)]
     if any(p.kind is Parameter.VAR_POSITIONAL for p in params) and not given:
@@ -230,7 +230,7 @@ def _wants_view(fun: Callable[..., Any]) -> bool:
 _EITHER = Parameter.POSITIONAL_OR_KEYWORD
 
 
-def takes_model(Model: Any) -> Callable[[Callable[..., Any]], Any]:  # noqa: N803 - public
+def takes_model(Model: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a handler: the JSON body becomes a model, given after the request.
 
     A body that is no such model is answered with 400.
@@ -253,7 +253,7 @@ def takes_model(Model: Any) -> Callable[[Callable[..., Any]], Any]:  # noqa: N80
     return decorate
 
 
-def gives_model(Model: Any) -> Callable[[Callable[..., Any]], Any]:  # noqa: N803 - public
+def gives_model(Model: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a handler: the model that it returns is the JSON answer."""
 
     def decorate(fun: Callable[..., Any]) -> Any:

@@ -1,9 +1,9 @@
-"""``/health``: is this worker alive?  ``/ready``: is it processing everything that is its own?
+"""``/health``: is this worker alive?  ``/ready``: does it process all that is its own?
 
-Alive means: the app's loop runs, batches are asked for and answered, commits succeed.  A worker that
-is not alive for `STALL` seconds should be restarted.  An event that takes long is legal: while it
-awaits, all of this goes on, and the worker is only not ready once it has been at it for longer than
-``broker_commit_livelock_soft_timeout``.  Both are answered on the server's own thread.
+Alive means: the app's loop runs, batches are asked for and answered, commits succeed.  A worker
+that is not alive for `STALL` seconds should be restarted.  An event that takes long is legal: while
+it awaits, all of this goes on, and the worker is only not ready once it has been at it for longer
+than ``broker_commit_livelock_soft_timeout``.  Both are answered on the server's own thread.
 """
 
 from __future__ import annotations
