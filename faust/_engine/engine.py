@@ -16,6 +16,7 @@ from uuid import uuid4
 from faust._engine.committer import Committer
 from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
+from faust._engine.followers import Followers
 from faust._engine.rebalancer import Callbacks, Rebalancer, Subscription
 from faust._engine.restorer import Restorer
 from faust._engine.tasks import ActiveTask
@@ -76,6 +77,7 @@ class Engine:
         self._incarnations = 0
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._giving_up = False
         self._stopped = False
         self._subscription = Subscription(frozenset(), False, self.conductor.matching)
@@ -161,6 +163,17 @@ class Engine:
             tasks=lambda: self.tasks.values(),
             generation=lambda: self.rebalancer.generation,
             on_committed=host.monitor.on_committed,
+        )
+        self.followers = Followers(
+            bridge=bridge,
+            clock=clock,
+            transport=transport,
+            group_id=conf.id,
+            interval=conf.broker_commit_interval,
+            tables=host.tables,
+            sources=self._sources_with,
+            owned=lambda: {*self.tasks, *self.starting},
+            on_caught_up=self._look_if_caught_up,
         )
         self.restorer = Restorer(
             bridge=bridge,
@@ -273,6 +286,8 @@ class Engine:
                 self.starting[task_id] = asyncio.create_task(
                     self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
                 )
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
         await self.host.on_assigned(self._partitions(added, assignment))
         self._look_if_caught_up()
 
@@ -350,6 +365,7 @@ class Engine:
         began = time.perf_counter()
         try:
             restored = await self.restorer.restore(task)
+            await self.followers.caught_up.wait()
             self.conductor.start_task(run, restored.positions, restored.readers)
             for name, piece in task.slices.items():
                 tables[name].add_slice(run, piece)
@@ -466,7 +482,8 @@ class Engine:
             self.lagging.pop((table, partition), None)
 
     def _look_if_caught_up(self) -> None:
-        if not self.starting and self.rebalancer.generation >= 0 and not self.caught_up.is_set():
+        complete = not self.starting and self.followers.caught_up.is_set()
+        if complete and self.rebalancer.generation >= 0 and not self.caught_up.is_set():
             self.caught_up.set()
 
     def not_ready_because(self) -> str:
@@ -477,6 +494,8 @@ class Engine:
             left = sum(self.lagging.values())
             tail = f", {left} records left" if left else ""
             return f"{len(self.starting)} tasks are being restored{tail}"
+        if not self.followers.caught_up.is_set():
+            return "global tables are being read"
         for reason in self.blocked.values():
             return reason
         return ""
@@ -490,6 +509,22 @@ class Engine:
             raise
         except BaseException as exc:
             await self._crash(exc)
+
+    async def _follow_forever(self) -> None:
+        try:
+            await self.followers.run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as exc:
+            await self._crash(exc)
+
+    def _sources_with(self, partitions: int) -> list[str]:
+        """Return the topics that are read here and have so many partitions."""
+        return [
+            name
+            for name in self.conductor.topics()
+            if name in self.infos and self.infos[name].partitions == partitions
+        ]
 
     async def _clean_forever(self) -> None:
         """Expire windows, and purge our repartition topics behind what is committed."""
@@ -536,7 +571,7 @@ class Engine:
     async def stop(self, *, crashed: bool = False) -> None:
         """Drain, commit, leave.  After a crash nothing more is committed than is certain."""
         self._stopped = True
-        for background in (self._committing, self._cleaning):
+        for background in (self._committing, self._cleaning, self._following):
             if background is not None:
                 background.cancel()
                 await asyncio.gather(background, return_exceptions=True)
@@ -549,8 +584,10 @@ class Engine:
             await self.bridge.call_io(self._end)
 
     async def _end(self) -> None:
-        await self.fetcher.end()
-        await self.rebalancer.end()
+        """What was made is ended; a start that failed may not have come so far."""
+        for part in ("fetcher", "rebalancer"):
+            if hasattr(self, part):
+                await getattr(self, part).end()
 
     def abandon(self) -> None:
         """Drop everything at once (a second signal, a simulated crash)."""

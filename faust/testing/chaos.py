@@ -90,6 +90,7 @@ class Chaos:
         self._next_target = plan.target
         self._armed: tuple[Worker, CrashPoint | None, float] | None = None
         self._pending: set[asyncio.Task[None]] = set()
+        self._supervisor: asyncio.Task[None] | None = None
         harness.loop.on_turn = self._on_turn
 
     async def run(self) -> None:
@@ -100,12 +101,12 @@ class Chaos:
             harness.start(worker)
             if random.random() < 0.5:
                 await harness.clock.sleep(random.random() * 2)
-        supervisor = asyncio.create_task(self._supervise(), name="supervisor")
+        self.supervise()
         deadline = harness.clock.monotonic() + plan.seconds
         while harness.clock.monotonic() < deadline:
             await harness.clock.sleep(random.expovariate(1 / plan.pause))
             await self._something()
-        supervisor.cancel()
+        self.rest()
 
     async def heal(self) -> None:
         """Let everything be well again."""
@@ -122,7 +123,19 @@ class Chaos:
         for worker in harness.workers:
             if worker.asked.is_set() and not await harness.until_ended(worker, 60.0):
                 harness.journal.findings.append(f"I5 progress: {worker.name} does not end")
-        self._keep_up = asyncio.create_task(self._supervise(), name="supervisor")
+            elif worker.asked.is_set():
+                self._start(worker)
+        self.supervise()
+
+    def supervise(self) -> None:
+        """From now on, start again what ends."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="supervisor")
+
+    def rest(self) -> None:
+        """Leave workers alone."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            self._supervisor = None
 
     async def _supervise(self) -> None:
         """Start again what has ended or died, after a while."""

@@ -113,6 +113,12 @@ class Worker:
         """Is it processing all that is its own?"""
         return self.running and self.app is not None and not self.app.not_ready_because()
 
+    @property
+    def sources(self) -> list[TP]:
+        """The source partitions that it has."""
+        engine = self.app.engine if self.running and self.app is not None else None
+        return [] if engine is None else [tp for t in engine.tasks.values() for tp in t.sources]
+
 
 class Harness:
     """The world of one simulation.

@@ -63,7 +63,6 @@ class Process:
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more."""
         self.state = "killed"
-        self._held.clear()
 
     def stop(self) -> None:
         """SIGSTOP: nothing of it runs until `resume`."""
@@ -82,13 +81,13 @@ class Process:
         """May this run now?  Keeps it for later if the process is stopped."""
         if self.state == "running":
             return True
-        if self.state == "stopped":
-            self._held.append(handle)
+        self._held.append(handle)
         return False
 
     def exhume(self) -> None:
         """Let what is left of a killed process run, so that it can be cancelled (at the very end)."""
-        self.state = "running"
+        self.state = "stopped"
+        self.resume()
 
     def __repr__(self) -> str:
         return f"<Process {self.name} {self.state}>"

@@ -271,7 +271,11 @@ class _Run:
         known = [t for t in self.scenario.committing if t in harness.broker.describe(None)]
         if len(known) < len(self.scenario.committing):
             return ["topics are missing"]
-        ends = {tp: end for tp, end in harness.ends(known).items() if end}
+        ends = harness.ends(known)
+        owners = Counter(tp for worker in harness.workers for tp in worker.sources)
+        if unowned := [str(tp) for tp in ends if owners[tp] != 1]:
+            return [f"owned by nobody, or by two: {', '.join(unowned)}"]
+        ends = {tp: end for tp, end in ends.items() if end}
         done = harness.committed(APP_ID, list(ends))
         return [f"{tp} {done.get(tp, 0)}<{end}" for tp, end in ends.items() if done.get(tp) != end]
 
@@ -301,6 +305,7 @@ class _Run:
 
     async def _start_again(self, harness: Harness, truth: Truth, chaos: Chaos) -> None:
         """All workers stop or die and start again, on new disks or old ones."""
+        chaos.rest()
         for worker in harness.workers:
             if self.random.random() < 0.5:
                 harness.ask_to_stop(worker)
@@ -314,6 +319,7 @@ class _Run:
             if wiped or self.random.random() < 0.5:
                 harness.disk(worker).wipe()
             harness.start(worker)
+        chaos.supervise()
         if await self._settle(harness):
             self._check(harness, truth, "after new disks: " if wiped else "after a restart: ")
         self._check_failures(harness)
