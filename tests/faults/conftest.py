@@ -1,0 +1,3 @@
+from tests.support.kafka_fixture import kafka
+
+__all__ = ["kafka"]
