@@ -73,9 +73,44 @@ _HOMES = {
     "current_event": "faust.streams",
 }
 
-__all__ = [  # noqa: PLE0604 - the names come from the table above
+# Written out, for type checkers; a test compares it with the table above.
+__all__ = [
+    "Agent",
+    "App",
+    "Channel",
+    "Codec",
+    "Event",
+    "FieldDescriptor",
+    "GSSAPICredentials",
+    "GlobalTable",
+    "HoppingWindow",
+    "Model",
+    "ModelOptions",
+    "Monitor",
+    "OAuthCredentials",
+    "Personal",
+    "Record",
+    "ReplyPromise",
+    "Router",
+    "SASLCredentials",
+    "SSLCredentials",
+    "Schema",
+    "Secret",
+    "Sensitive",
+    "Sensor",
+    "Set",
+    "SetTable",
+    "Settings",
+    "SlidingWindow",
+    "Stream",
+    "Table",
+    "Topic",
+    "TumblingWindow",
+    "Window",
+    "Worker",
     "__version__",
-    *_HOMES,
+    "current_agent",
+    "current_event",
 ]
 
 

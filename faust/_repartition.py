@@ -64,8 +64,8 @@ def _key_name(key: Any, name: str | None) -> str:
 
 def _repartition_topic(
     stream: Stream[Any], key_name: str, key: Any, partitions: int | None
-) -> Topic:
-    source: Topic = stream.channel
+) -> Topic[Any]:
+    source: Topic[Any] = stream.channel
     prefix = "" if source.has_prefix else stream.prefix
     key_type = getattr(key, "type", None)
     return source.derive_topic(

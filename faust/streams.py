@@ -2,8 +2,8 @@
 
 THE HOT PATH is `Stream._iterate`: one async generator that runs through whole record batches.  What
 an event costs here, on a machine where a Python call costs 50 ns: parsing it out of the batch
-(0.1 us, compiled), decoding it (0.25 us, compiled), the generator's step (0.1 us), five comparisons and
-three attribute writes (0.1 us).  There is no queue operation, future, task, lock, callback or sensor
+(0.1 us, compiled), decoding it (0.25 us, compiled), the generator's step (0.1 us), five
+comparisons and three attribute writes (0.1 us).  There is no queue operation, future, task, lock, callback or sensor
 call per event.  Measure (``benchmarks/``) before and after every line that is added to it.
 
 An event is *finished* when the agent comes back for the next one.  Until then the cursor's position
@@ -123,7 +123,8 @@ class Stream(Service, Generic[T_co]):
         self.started_iteration = False
         self.agent: Any = None
         # -- the event in progress
-        self.task: TaskRun | None = None
+        # mode.Service.task is a decorator for class bodies: nobody wants it on an instance.
+        self.task: TaskRun | None = None  # type: ignore[assignment]
         self.cursor: Cursor | None = None
         self.record: Any = None
         self._batch: Any = None
@@ -186,8 +187,7 @@ class Stream(Service, Generic[T_co]):
             generation_id=cursor.task.incarnation,
         )
         key = self.channel.decode_key(record, message)
-        event = Event(self.app, key, value, record.headers, message, ack=self._on_event_ack)
-        return event
+        return Event(self.app, key, value, record.headers, message, ack=self._on_event_ack)
 
     def failed(self, *, redeliver: bool) -> None:
         """The agent raised: undo what the event in progress wrote.
@@ -292,9 +292,8 @@ class Stream(Service, Generic[T_co]):
         return self._iterate(feed, wrap)
 
     def open_feed(self) -> Feed | None:
-        if self._feed is None and hasattr(self.channel, "get_topic_name"):
-            if getattr(self.channel, "is_topic", False):
-                self._feed = self.app.subscribe(self.channel, self.reader)
+        if self._feed is None and getattr(self.channel, "is_topic", False):
+            self._feed = self.app.subscribe(self.channel, self.reader)
         if self._feed is not None:
             self._ack_unfinished()
         return self._feed
@@ -577,11 +576,11 @@ class Stream(Service, Generic[T_co]):
             return
         if cursor.task.incarnation != event.message.generation_id:
             return
-        if self.inside and self.cursor is cursor and self.record is not None:
-            if self.record.offset == event.message.offset:
-                key = (cursor.task.incarnation, event.message.offset)
-                self._held[key] = (cursor, cursor.task.hold())
-        cursor.acks.done(event.message.offset)
+        offset = event.message.offset
+        here = self.inside and self.cursor is cursor and self.record is not None
+        if here and self.record.offset == offset:
+            self._held[cursor.task.incarnation, offset] = (cursor, cursor.task.hold())
+        cursor.acks.done(offset)
         self._release_held(cursor)
         self._feed.acked()
 
