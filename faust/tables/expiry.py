@@ -28,16 +28,16 @@ import logging
 from collections.abc import Iterator
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from faust._machines.expiry import ExpiryIndex
 from faust.stores.overlay import DELETED
 from faust.tables.ranges import end_of
 
 if TYPE_CHECKING:
+    from faust._context import AppContext
     from faust._machines.effects import TaskRun
     from faust.stores.overlay import Slice
-    from faust.tables.base import Collection
     from faust.windows import Window, WindowRange
 
 __all__ = ["Expiry"]
@@ -52,6 +52,20 @@ PACE_KEYS = 64
 LATE_LOG_INTERVAL = 60.0
 
 
+class ExpiringTable(Protocol):
+    """A windowed table, as expiry sees it: `faust.tables.base.Collection`."""
+
+    app: AppContext
+    name: str
+    slices: dict[TaskRun, Slice]
+
+    @property
+    def by_wall_clock(self) -> bool: ...
+    @property
+    def hears_window_close(self) -> bool: ...
+    async def on_window_close(self, key: Any, value: Any) -> None: ...
+
+
 class Expiry:
     """What one windowed table knows of the ends of its windows.
 
@@ -60,7 +74,7 @@ class Expiry:
         watermarks: Partition -> watermark, Unix time in seconds.
     """
 
-    def __init__(self, table: Collection, window: Window, watermarks: dict[int, float]) -> None:
+    def __init__(self, table: ExpiringTable, window: Window, watermarks: dict[int, float]) -> None:
         self.table = table
         self.window = window
         self.watermarks = watermarks

@@ -6,33 +6,63 @@ are followed (``followed``): what is known to be committed of them is here, a co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from faust.exceptions import ConsistencyError
+from faust.stores.memory import MemoryPartition
 from faust.stores.overlay import ABSENT
 from faust.tables.table import Table
 
 if TYPE_CHECKING:
-    from faust.stores.overlay import Slice
+    from faust._machines.effects import TaskRun
+    from faust.stores.overlay import Slice, SliceCodec
 
-__all__ = ["Followed", "GlobalTable"]
+__all__ = ["GlobalTable", "Replica"]
 
 KT = TypeVar("KT")
 VT = TypeVar("VT")
 
 
-class Followed(Protocol):
-    """A partition that another worker writes: decoded, read only."""
+class Replica:
+    """A partition that another worker writes: what is known to be committed of it, read only.
+
+    Arguments:
+        codec: The table's.
+        position: Next changelog offset to apply.
+        topic_id: Id of the changelog topic that the position belongs to; "" if unknown.
+    """
+
+    def __init__(self, codec: SliceCodec, *, position: int = 0, topic_id: str = "") -> None:
+        self.codec = codec
+        self.position = position
+        self.topic_id = topic_id
+        self._store = MemoryPartition()
+
+    def apply(self, entries: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply what lies in the changelog before ``position``."""
+        self._store.apply(entries, None)
+        self.position = position
+
+    def leads_to(self, position: int, topic_id: str) -> bool:
+        """Is it of this very changelog, and not beyond this position?"""
+        same = not topic_id or not self.topic_id or topic_id == self.topic_id
+        return same and self.position <= position
 
     def lookup(self, key: Any) -> Any:
-        """Return the value of a key as the user writes it, or `ABSENT`."""
+        """Return the value of a key, or `ABSENT`."""
+        data = self._store.get(self.codec.dump_key(key))
+        return ABSENT if data is None else self.codec.load_value(data)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Iterate over all keys and values."""
+        codec = self.codec
+        for key, value in self._store.items():
+            yield codec.load_key(key), codec.load_value(value)
 
     def count(self) -> int:
         """Return the number of keys."""
+        return len(self._store)
 
 
 class GlobalTable(Table[KT, VT]):
@@ -48,7 +78,23 @@ class GlobalTable(Table[KT, VT]):
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **{**options, "is_global": True})
         #: Partition -> what is known of it, for those that are not written here.
-        self.followed: dict[int, Followed] = {}
+        self.followed: dict[int, Replica] = {}
+
+    # -- tasks -----------------------------------------------------------------------------
+
+    def add_slice(self, run: TaskRun, piece: Slice) -> None:
+        """A partition is written here from now on: its replica goes."""
+        super().add_slice(run, piece)
+        self.followed.pop(run.partition, None)
+
+    def drop_slice(self, run: TaskRun) -> Slice | None:
+        """A partition is no longer written here: what was committed of it stays, as a replica."""
+        piece = super().drop_slice(run)
+        if piece is not None:
+            replica = Replica(self.codec, topic_id=piece.topic_id)
+            replica.apply(piece.store.items(), piece.position)
+            self.followed[run.partition] = replica
+        return piece
 
     # -- reading ---------------------------------------------------------------------------
 

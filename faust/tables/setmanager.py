@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mode import Service
 
 from faust.models import Record
 from faust.serializers.compiled import hashable
 
-if TYPE_CHECKING:
-    from faust.tables.sets import SetTable
-
 __all__ = ["SetManagerOperation", "SetTableManager"]
+
+
+class ManagedTable(Protocol):
+    """A set table, as its manager sees it: `faust.tables.sets.SetTable`."""
+
+    app: Any
+    name: str
+    key_type: Any
+    partitions: int | None
+    start_manager: bool
+    manager_topic_name: str | None
+    manager_topic_suffix: str
+
+    def __getitem__(self, key: Any) -> Any: ...
+    def members_from(self, members: Iterable[Any]) -> set[Any]: ...
 
 
 class SetManagerOperation(Record, serializer="json", namespace="@SetManagerOperation"):
@@ -43,7 +55,7 @@ class SetTableManager(Service):
 
     abstract = False
 
-    def __init__(self, set_table: SetTable[Any, Any], **options: Any) -> None:
+    def __init__(self, set_table: ManagedTable, **options: Any) -> None:
         super().__init__(**options)
         self.set_table = set_table
         self.app = set_table.app
@@ -132,7 +144,7 @@ ACTIONS = frozenset(
 )
 
 
-def apply(target: Any, operation: SetManagerOperation, table: SetTable[Any, Any]) -> None:
+def apply(target: Any, operation: SetManagerOperation, table: ManagedTable) -> None:
     """Apply a change to a set.
 
     Raises:

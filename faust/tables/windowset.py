@@ -16,8 +16,8 @@ from faust.utils.times import Seconds
 from faust.windows import WindowRange
 
 if TYPE_CHECKING:
-    from faust.tables.table import Table
-    from faust.tables.wrappers import WindowWrapper
+    from faust.tables.base import Collection
+    from faust.tables.windowport import Windows
 
 __all__ = ["WindowSet", "not_a_value"]
 
@@ -46,8 +46,8 @@ class WindowSet(MutableMapping[Any, VT], Generic[KT, VT]):
     def __init__(
         self,
         key: KT,
-        table: Table[Any, Any],
-        wrapper: WindowWrapper,
+        table: Collection,
+        wrapper: Windows,
         event: Event[Any] | None = None,
     ) -> None:
         self.key = key

@@ -10,7 +10,7 @@ from faust.stores.overlay import ABSENT
 
 if TYPE_CHECKING:
     from faust.events import Event
-    from faust.tables.wrappers import WindowWrapper
+    from faust.tables.windowport import Windows
     from faust.utils.times import Seconds
     from faust.windows import WindowRange
 
@@ -23,7 +23,7 @@ class _View:
     A key that has no value in the window is left out; where the table has a default, that is shown.
     """
 
-    def __init__(self, wrapper: WindowWrapper, event: Event[Any] | None = None) -> None:
+    def __init__(self, wrapper: Windows, event: Event[Any] | None = None) -> None:
         self._wrapper = wrapper
         self._event = event
 

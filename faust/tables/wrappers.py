@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from faust._context import AppContext
     from faust.events import Event
     from faust.stores.overlay import Slice
-    from faust.tables.table import Table
+    from faust.tables.base import Collection
 
 __all__ = ["WindowSet", "WindowWrapper"]
 
@@ -49,11 +49,11 @@ class WindowWrapper(MutableMapping[Any, Any]):
 
     def __init__(
         self,
-        table: Table[Any, Any],
+        table: Collection,
         *,
         relative_to: Any = None,
         key_index: bool = False,
-        key_index_table: Table[Any, Any] | None = None,
+        key_index_table: Any = None,
     ) -> None:
         if table.window is None:
             raise ValueError(f"table {table.name!r} has no windows")

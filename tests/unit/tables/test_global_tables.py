@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tables_world import World
 
 from faust.exceptions import ConsistencyError
-from faust.stores.overlay import ABSENT
 from faust.tables import GlobalTable, SetGlobalTable
+from faust.tables.globaltable import Replica
 
 
-class Elsewhere:
+def elsewhere(table: Any, data: dict[str, int]) -> Replica:
     """A partition that another worker writes."""
-
-    def __init__(self, data: dict[Any, Any]) -> None:
-        self.data = data
-
-    def lookup(self, key: Any) -> Any:
-        return self.data.get(key, ABSENT)
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        return iter(self.data.items())
-
-    def count(self) -> int:
-        return len(self.data)
+    codec = table.codec
+    replica = Replica(codec)
+    replica.apply([(codec.dump_key(k), codec.dump_value(v)) for k, v in data.items()], len(data))
+    return replica
 
 
 @pytest.fixture
@@ -42,7 +33,7 @@ def make(world: World, *partitions: int, **options: Any) -> Any:
 
 def test_an_event_reads_what_other_partitions_have(world: World) -> None:
     table = make(world, 0, 1)
-    table.followed[2] = Elsewhere({"c": 3})
+    table.followed[2] = elsewhere(table, {"c": 3})
     with world.event(partition=0):
         table["a"] = 1
     with world.event(partition=1):
@@ -60,7 +51,7 @@ def test_an_event_reads_what_other_partitions_have(world: World) -> None:
 
 def test_a_key_belongs_to_the_partition_that_wrote_it_first(world: World) -> None:
     table = make(world, 0, 1)
-    table.followed[2] = Elsewhere({"c": 3})
+    table.followed[2] = elsewhere(table, {"c": 3})
     with world.event(partition=0):
         table["a"] = 1
     with world.event(partition=1):
@@ -80,7 +71,7 @@ def test_a_key_belongs_to_the_partition_that_wrote_it_first(world: World) -> Non
 
 def test_a_default_is_added_only_where_no_partition_has_the_key(world: World) -> None:
     table = make(world, 0, 1, default=int)
-    table.followed[2] = Elsewhere({"c": 3})
+    table.followed[2] = elsewhere(table, {"c": 3})
     with world.event(partition=0):
         assert table["c"] == 3
         assert table["new"] == 0
@@ -112,6 +103,21 @@ def test_a_set_of_a_global_set_table_belongs_to_a_partition(world: World) -> Non
         with pytest.raises(ConsistencyError):
             table["k"] = [2]
     assert table["k"] == {1}
+
+
+def test_a_partition_that_goes_leaves_what_was_committed(world: World) -> None:
+    table = make(world, 0)
+    with world.event():
+        table["a"] = 1
+    world.commit(table)
+    with world.event():
+        table["b"] = 2
+    table.drop_slice(world.run())
+    assert dict(table.items()) == {"a": 1}
+    assert table.followed[0].position == 1
+    world.runs.clear()
+    world.add(table, 0)
+    assert table.followed == {}
 
 
 def test_a_copy_is_global(world: World) -> None:

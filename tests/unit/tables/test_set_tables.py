@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -237,6 +238,11 @@ OPERATION = st.tuples(
 )  # fmt: skip
 
 
+def apply_all(changes: list[tuple[Any, str]], operand: list[int]) -> None:
+    for target, method in changes:
+        getattr(target, method)(operand)
+
+
 @settings(max_examples=60, deadline=None)
 @given(steps=st.lists(OPERATION, max_size=25))
 def test_set_tables_are_as_python_sets_say(steps: list[Any]) -> None:
@@ -257,7 +263,7 @@ def test_set_tables_are_as_python_sets_say(steps: list[Any]) -> None:
             model, union = {k: set(v) for k, v in saved.items()}, set(saved_union)
         elif what == "fail":
             changes = [(table[key], "update"), (flat, "difference_update")]
-            world.fail(lambda c=changes, o=operand: [getattr(t, m)(o) for t, m in c])  # type: ignore[misc]
+            world.fail(partial(apply_all, changes, operand))
         elif what in ("assign", "delete"):
             with world.event():
                 if what == "assign":

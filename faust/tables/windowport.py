@@ -1,0 +1,36 @@
+"""What a table's windows are asked, by the windows of one key and by views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from faust.events import Event
+    from faust.tables.base import Collection
+    from faust.windows import Window, WindowRange
+
+__all__ = ["Windows"]
+
+
+class Windows(Protocol):
+    """A table seen through its windows: `faust.tables.wrappers.WindowWrapper`."""
+
+    table: Collection
+    window: Window
+
+    def get_timestamp(self, event: Event[Any] | None = None) -> float: ...
+    def stream_timestamp(self, event: Event[Any] | None = None) -> float: ...
+    def now(self) -> float: ...
+    def windows(self) -> Iterator[tuple[Any, WindowRange, Any]]: ...
+    def read(self, key: Any, window_range: Any) -> Any: ...
+    def apply(
+        self, key: Any, op: Callable[[Any, Any], Any], value: Any, event: Event[Any] | None
+    ) -> None: ...
+    def write(self, key: Any, value: Any, event: Event[Any] | None = None) -> None: ...
+    def write_ranges(
+        self, key: Any, value: Any, ranges: list[WindowRange], timestamp: float | None
+    ) -> None: ...
+    def delete(self, key: Any, event: Event[Any] | None = None) -> None: ...
+    def delete_ranges(self, key: Any, ranges: list[WindowRange]) -> None: ...
+    def __iter__(self) -> Iterator[Any]: ...
