@@ -19,12 +19,12 @@ def banner(app: Any, *, log: str, loop: str | None = None) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    from faust import __version__
+    from faust.cli.version import installed_version
 
     grid = Table(
         box=box.SQUARE,
         show_header=False,
-        title=f"ƒaµS† v{__version__}",
+        title=f"ƒaµS† v{installed_version()}",
         title_justify="left",
         title_style="bold",
     )

@@ -21,6 +21,7 @@ import click
 from faust._core.names import module_name_of
 from faust.cli.apps import find_app
 from faust.cli.base import Command, State, is_wrong_use
+from faust.cli.version import installed_version
 from faust.exceptions import FaustError
 
 __all__ = ["cli", "main", "run_app", "run_program"]
@@ -113,13 +114,7 @@ def _group_options() -> list[click.Parameter]:
 
 def _show_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            installed = version("faust")
-        except PackageNotFoundError:
-            installed = sys.modules["faust"].__version__
-        click.echo(f"{ctx.info_name}, version Faust {installed}")
+        click.echo(f"{ctx.info_name}, version Faust {installed_version()}")
         ctx.exit()
 
 

@@ -14,8 +14,6 @@ from faust.web.messages import Request, Response
 if TYPE_CHECKING:
     from yarl import URL
 
-    from faust.web.base import Web
-
 __all__ = ["View", "gives_model", "takes_model", "view_from"]
 
 logger = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ class View:
     #: not touch what belongs to the app's loop.
     in_server: ClassVar[bool] = False
 
-    def __init__(self, app: Any, web: Web) -> None:
+    def __init__(self, app: Any, web: Any) -> None:
         self.app = app
         self.web = web
         methods: dict[str, Callable[..., Any]] = {m: getattr(self, m) for m in METHODS}
@@ -141,19 +139,23 @@ class View:
 
     def json(self, value: Any, **options: Any) -> Response:
         """Return a JSON response (``content_type``, ``status``, ``reason``, ``headers``)."""
-        return self.web.json(value, **options)
+        made: Response = self.web.json(value, **options)
+        return made
 
     def text(self, value: str, **options: Any) -> Response:
         """Return a response of plain text."""
-        return self.web.text(value, **options)
+        made: Response = self.web.text(value, **options)
+        return made
 
     def html(self, value: str, **options: Any) -> Response:
         """Return a response of HTML."""
-        return self.web.html(value, **options)
+        made: Response = self.web.html(value, **options)
+        return made
 
     def bytes(self, value: Any, **options: Any) -> Response:
         """Return a response of bytes."""
-        return self.web.bytes(value, **options)
+        made: Response = self.web.bytes(value, **options)
+        return made
 
     def error(
         self,
@@ -176,7 +178,7 @@ class View:
 
     def path_for(self, view_name: str, **kwargs: Any) -> str:
         """Return the path of a view by its name."""
-        return self.web.url_for(view_name, **kwargs)
+        return str(self.web.url_for(view_name, **kwargs))
 
     def url_for(self, view_name: str, _base_url: str | URL | None = None, **kwargs: Any) -> URL:
         """Return the URL of a view by its name."""
