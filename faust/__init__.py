@@ -10,29 +10,41 @@ from typing import TYPE_CHECKING, Any
 __version__ = "2.0.0.dev0"
 
 if TYPE_CHECKING:
-    from faust.agents import Agent, ReplyPromise, current_agent
-    from faust.app import App
-    from faust.auth import (
-        GSSAPICredentials,
-        OAuthCredentials,
-        SASLCredentials,
-        SSLCredentials,
-    )
-    from faust.channels import Channel
-    from faust.events import Event
-    from faust.models import FieldDescriptor, Model, ModelOptions, Record
-    from faust.models.tags import Personal, Secret, Sensitive
-    from faust.router import Router
-    from faust.sensors import Monitor, Sensor
-    from faust.serializers import Codec, Schema
-    from faust.settings import Settings
-    from faust.streams import Stream, current_event
-    from faust.tables import Table
-    from faust.tables.globaltable import GlobalTable
-    from faust.tables.sets import Set, SetTable
-    from faust.topics import Topic
-    from faust.windows import HoppingWindow, SlidingWindow, TumblingWindow, Window
-    from faust.worker import Worker
+    from faust.agents import Agent as Agent
+    from faust.agents import ReplyPromise as ReplyPromise
+    from faust.agents import current_agent as current_agent
+    from faust.app import App as App
+    from faust.auth import GSSAPICredentials as GSSAPICredentials
+    from faust.auth import OAuthCredentials as OAuthCredentials
+    from faust.auth import SASLCredentials as SASLCredentials
+    from faust.auth import SSLCredentials as SSLCredentials
+    from faust.channels import Channel as Channel
+    from faust.events import Event as Event
+    from faust.models import FieldDescriptor as FieldDescriptor
+    from faust.models import Model as Model
+    from faust.models import ModelOptions as ModelOptions
+    from faust.models import Record as Record
+    from faust.models.tags import Personal as Personal
+    from faust.models.tags import Secret as Secret
+    from faust.models.tags import Sensitive as Sensitive
+    from faust.router import Router as Router
+    from faust.sensors import Monitor as Monitor
+    from faust.sensors import Sensor as Sensor
+    from faust.serializers import Codec as Codec
+    from faust.serializers import Schema as Schema
+    from faust.settings import Settings as Settings
+    from faust.streams import Stream as Stream
+    from faust.streams import current_event as current_event
+    from faust.tables import Table as Table
+    from faust.tables.globaltable import GlobalTable as GlobalTable
+    from faust.tables.sets import Set as Set
+    from faust.tables.sets import SetTable as SetTable
+    from faust.topics import Topic as Topic
+    from faust.windows import HoppingWindow as HoppingWindow
+    from faust.windows import SlidingWindow as SlidingWindow
+    from faust.windows import TumblingWindow as TumblingWindow
+    from faust.windows import Window as Window
+    from faust.worker import Worker as Worker
 
 #: Public name -> the module that defines it.
 _HOMES = {

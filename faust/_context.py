@@ -49,12 +49,12 @@ class Sender(Protocol):
     def target(self, topic: str) -> Target:
         """Return the target of that name, made on first use."""
 
-    async def prepare(self, target: Target) -> None:
+    async def prepare(self, target: Any) -> None:
         """Ask the broker for the target's partitions."""
 
     def append(
         self,
-        target: Target,
+        target: Any,
         partition: int | None,
         key: bytes | None,
         value: bytes | None,
@@ -65,7 +65,7 @@ class Sender(Protocol):
 
     def append_soon(
         self,
-        target: Target,
+        target: Any,
         partition: int | None,
         key: bytes | None,
         value: bytes | None,
@@ -112,8 +112,9 @@ class AppContext(Protocol):
     def agents(self) -> Mapping[str, Any]:
         """The agents by name."""
 
-    def topic(self, *topics: str, **options: Any) -> Any:
-        """Make a topic description of this app's class."""
+    @property
+    def topic(self) -> Callable[..., Any]:
+        """What makes a topic description of this app's class."""
 
     def stream(self, channel: Any, **options: Any) -> Any:
         """Make a stream of this app's class."""

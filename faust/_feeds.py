@@ -107,19 +107,20 @@ class Feed:
 
     async def wait(self) -> bool:
         """Wait until something may have changed; ``False`` at the end."""
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        self._raise_thrown()
         if self._closed:
             return False
         if not self.queue and self._current is None:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
+        self._raise_thrown()
+        return not self._closed
+
+    def _raise_thrown(self) -> None:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-        return not self._closed
 
     async def wait_ack(self) -> None:
         """Wait until an event was acknowledged by hand (or anything else has changed)."""

@@ -2,7 +2,8 @@
 
 A forwarded record keeps the bytes of its value and its headers, and carries where it came from
 (``faust-source``).  The task that reads it remembers the highest source offset it has handled for
-each source partition, as part of its commit: what is forwarded again after a crash is dropped there.
+each source partition, as part of its commit: what is forwarded again after a crash is dropped
+there.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ def _repartition_topic(
     )
 
 
-def _forward(
-    stream: Stream[Any], target: Any, get_key: Callable[[Any], Any] | None
-) -> Stream[Any]:
+def _forward(stream: Stream[Any], target: Any, get_key: Callable[[Any], Any] | None) -> Stream[Any]:
     if getattr(target, "is_topic", False) is False and not hasattr(target, "send"):
         raise ImproperlyConfigured(f"cannot forward to {target!r}: it is not a channel")
     downstream = type(stream)(

@@ -37,7 +37,8 @@ def take(
 class _Taker:
     """One iteration of `take` over a topic.
 
-    Buffers are kept on the stream, so that an agent that is restarted goes on with what was waiting.
+    Buffers are kept on the stream, so that an agent that is restarted goes on with what was
+    waiting.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class _Taker:
 
     async def _fill(self) -> list[Item]:
         """Take records until a buffer must be handed out, or there are none."""
-        buffers = self.stream.buffers
+        buffers: dict[int, Buffer[Item]] = self.stream.buffers
         while (picked := self.feed.next_record()) is not None:
             cursor, record = picked
             if not cursor.task.open:
@@ -151,8 +152,8 @@ class _Taker:
 
     def _finish(self) -> None:
         stream = self.stream
-        if stream.task is not None and stream.task.alive:
-            stream.task.finish()
+        if stream.task is not None and stream.task.alive and stream.cursor is not None:
+            stream.cursor.finish()
         if stream.enable_acks:
             for cursor, record, _ in stream.taken:
                 if cursor.task.alive and cursor.acks is not None:
@@ -174,7 +175,7 @@ async def _take_channel(
     try:
         while True:
             if pending is None:
-                pending = asyncio.ensure_future(source.__anext__())  # type: ignore[arg-type]
+                pending = asyncio.ensure_future(source.__anext__())
             deadline = buffer.deadline
             timeout = None if deadline is None else max(0.0, deadline - clock())
             done, _ = await asyncio.wait({pending}, timeout=timeout)
@@ -193,4 +194,3 @@ async def _take_channel(
     finally:
         if pending is not None:
             pending.cancel()
-

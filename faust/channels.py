@@ -23,8 +23,8 @@ T = TypeVar("T")
 class Channel(Generic[T]):
     """A channel in this process: what is sent reaches every stream that reads it.
 
-    Values arrive as they were sent: nothing is serialized.  What is sent while nobody reads yet is kept
-    for the first reader, up to ``maxsize``; then `send` waits.
+    Values arrive as they were sent: nothing is serialized.  What is sent while nobody reads yet is
+    kept for the first reader, up to ``maxsize``; then `send` waits.
 
     Arguments:
         app: The app.
@@ -72,15 +72,13 @@ class Channel(Generic[T]):
     ) -> _Done:
         """Deliver a message to everyone who reads; waits while a reader's queue is full.
 
-        Returns what gives, when awaited, a `RecordMetadata` (topic ``"<anon>"``, offset counting from 0).
+        Returns what gives, when awaited, a `RecordMetadata` (offset counting from 0).
         """
         event = self._event(key, value, timestamp, headers)
         await self.deliver(event)
         message = event.message
         done = _Done(
-            RecordMetadata(
-                message.topic, 0, message.tp, message.offset, message.timestamp, 1
-            )
+            RecordMetadata(message.topic, 0, message.tp, message.offset, message.timestamp, 1)
         )
         if callback is not None:
             result = callback(done)
@@ -262,8 +260,8 @@ class _Done:
         fun(self)
 
     def __await__(self) -> Any:
+        yield from ()
         return self._metadata
-        yield  # pragma: no cover - makes this a generator
 
     @property
     def tp(self) -> TP:

@@ -1,9 +1,9 @@
 """The topic conductor: which stream gets which record batch.
 
 It knows who reads what (`subscribe`), gives each reader a cursor for every partition of a task
-that starts here, hands each fetched batch to the feeds of its readers, and counts what waits there, so
-that `faust._machines.flow` can say which partitions to pause.  All of it happens on the main loop,
-once for each batch.
+that starts here, hands each fetched batch to the feeds of its readers, and counts what waits there,
+so that `faust._machines.flow` can say which partitions to pause.  All of it happens on the main
+loop, once for each batch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from faust._feeds import Feed
 from faust._machines.effects import Cursor, TaskRun
 from faust._machines.flow import Changes, Flow, FlowPolicy
 from faust._values import TP
+from faust.streams import current_cursor
 
 if TYPE_CHECKING:
     from faust._context import AppContext
@@ -92,9 +93,7 @@ class TopicConductor(Service):
 
     def matching(self, names: Iterable[str]) -> set[str]:
         """Return which of these topics are read."""
-        return {
-            name for name in names if any(topic.matches(name) for topic, _, _ in self._readers)
-        }
+        return {name for name in names if any(topic.matches(name) for topic, _, _ in self._readers)}
 
     def readers_of(self, name: str) -> list[str]:
         """Return the names of the readers of a topic."""
@@ -115,6 +114,7 @@ class TopicConductor(Service):
             positions: Where each partition is read from (the lowest of its readers).
             readers: Positions of readers that are ahead: (reader, partition) -> next offset.
         """
+        run.whose = current_cursor
         for tp, position in positions.items():
             here = self._cursors.setdefault(tp, [])
             for topic, reader, feed in self._readers:
@@ -145,8 +145,8 @@ class TopicConductor(Service):
     def deliver(self, fetched: Any, incarnations: Mapping[TP, int]) -> None:
         """Hand a fetched answer to its readers: one call for each answer of the broker.
 
-        ``incarnations`` says for which run of its task each partition was fetched; what was fetched for
-        an older one is dropped.
+        ``incarnations`` says for which run of its task each partition was fetched; what was fetched
+        for an older one is dropped.
         """
         for batch in fetched.batches:
             incarnation = incarnations.get(batch.tp)
@@ -181,9 +181,7 @@ class TopicConductor(Service):
 
     def lag(self) -> dict[TP, int]:
         """Return how many records behind the end each partition's slowest reader is."""
-        return {
-            tp: max(cursor.lag for cursor, _ in pairs) for tp, pairs in self._cursors.items()
-        }
+        return {tp: max(cursor.lag for cursor, _ in pairs) for tp, pairs in self._cursors.items()}
 
     def cursors(self) -> Iterable[Cursor]:
         """Iterate over all cursors."""

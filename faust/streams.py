@@ -3,8 +3,9 @@
 THE HOT PATH is `Stream._iterate`: one async generator that runs through whole record batches.  What
 an event costs here, on a machine where a Python call costs 50 ns: parsing it out of the batch
 (0.1 us, compiled), decoding it (0.25 us, compiled), the generator's step (0.1 us), five
-comparisons and three attribute writes (0.1 us).  There is no queue operation, future, task, lock, callback or sensor
-call per event.  Measure (``benchmarks/``) before and after every line that is added to it.
+comparisons and three attribute writes (0.1 us).  There is no queue operation, future, task, lock,
+callback or sensor call per event.  Measure (``benchmarks/``) before and after every line that is
+added to it.
 
 An event is *finished* when the agent comes back for the next one.  Until then the cursor's position
 stays below it and its table writes are kept apart, so that whatever cuts the task meanwhile (a
@@ -60,6 +61,12 @@ SKIPPED: Any = object()
 
 #: Return the stream whose event is being processed in this asyncio task, or ``None``.
 current_stream = _current.get
+
+
+def current_cursor() -> Cursor | None:
+    """Return the cursor of the event being processed in this asyncio task, or ``None``."""
+    stream = _current.get()
+    return None if stream is None else stream.cursor
 
 
 def current_event() -> Event[Any] | None:
@@ -194,12 +201,13 @@ class Stream(Service, Generic[T_co]):
 
         With ``redeliver`` the next iteration begins with the same event, otherwise after it.
         """
-        task = self.task
-        if task is not None:
-            task.undo()
+        if self.cursor is not None:
+            self.cursor.undo()
         if redeliver:
             self._replay = self.inside or bool(self.taken)
             self.inside = False
+            if self.task is not None and self.task.gate is not None:
+                self._leave_gate(self.task)
         else:
             self._finish_quietly()
 
@@ -230,14 +238,15 @@ class Stream(Service, Generic[T_co]):
     def finished(self) -> None:
         """The agent's function returned: its last event is finished."""
         if self.inside or self.taken:
-            if self.task is not None:
-                self.task.finish()
+            if self.cursor is not None:
+                self.cursor.finish()
             self._finish_quietly()
 
     def drop_task(self, task: TaskRun) -> None:
         """A task is over: what this stream holds of it no longer counts."""
+        if task.gate is not None:
+            self._leave_gate(task)
         if self.task is task:
-            task.undo()
             self._replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
         for buffer in self.buffers.values():
@@ -331,7 +340,7 @@ class Stream(Service, Generic[T_co]):
                     self._replay = False
                     records = chain((self.record,), records)
                 gated = slow or task.gate is not None
-                undo_log, noted = task.undo_log, task.noted
+                undo_log, noted = cursor.undo_log, cursor.noted
                 skipped = 0
                 self.inside = True
                 for record in records:
@@ -359,7 +368,7 @@ class Stream(Service, Generic[T_co]):
                         except Skip:
                             value = SKIPPED
                         if value is SKIPPED:
-                            task.finish()
+                            cursor.finish()
                             cursor.position = offset + 1
                             self._leave()
                             self.inside = True
@@ -367,7 +376,7 @@ class Stream(Service, Generic[T_co]):
                     yield value
                     if undo_log or noted:
                         if noted:
-                            task.finish()
+                            cursor.finish()
                         else:
                             undo_log.clear()
                     cursor.position = offset + 1
@@ -385,7 +394,7 @@ class Stream(Service, Generic[T_co]):
                             _current.set(self)
                             began = now = clock()
                             if not task.open:
-                                break
+                                break  # type: ignore[unreachable]  # closed while others ran
                             if task.gate is not None:
                                 gated = True
                         every = 16 if now - began < SLOW_EVENT_SECONDS * every else 1
@@ -414,9 +423,7 @@ class Stream(Service, Generic[T_co]):
             self._leave()
         feed.release(cursor, batch, handled)
 
-    async def _on_in(
-        self, value: Any, wrap: Callable[[Any], Any] | None, hooks: Any
-    ) -> Any:
+    async def _on_in(self, value: Any, wrap: Callable[[Any], Any] | None, hooks: Any) -> Any:
         """What only some streams do before an event is handed out."""
         if hooks is not None:
             hooks.event_in(self)
@@ -457,10 +464,10 @@ class Stream(Service, Generic[T_co]):
         if source is None:
             return False
         name, _, offset = source.decode().rpartition("@")
-        marks, mark = cursor.task.forwarded, f"{self.reader}|{name}"
-        if int(offset) <= marks.get(mark, -1):
+        run, mark = cursor.task, f"{self.reader}|{name}"
+        if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):
             return True
-        cursor.task.note(ForwardMark(marks, mark, int(offset)))
+        cursor.note(ForwardMark(run, mark, int(offset)))
         return False
 
     def _on_out(self, hooks: Any) -> None:
@@ -546,11 +553,11 @@ class Stream(Service, Generic[T_co]):
         acks = cursor.acks
         assert acks is not None
         if self.enable_acks:
-            task.finish()
+            cursor.finish()
             acks.done(record.offset)
             return
-        if task.has_effects:
-            self._held[task.incarnation, record.offset] = (cursor, task.hold())
+        if cursor.has_effects:
+            self._held[task.incarnation, record.offset] = (cursor, cursor.hold())
             self._release_held(cursor)
 
     def _outstanding(self, feed: Feed) -> int:
@@ -579,7 +586,7 @@ class Stream(Service, Generic[T_co]):
         offset = event.message.offset
         here = self.inside and self.cursor is cursor and self.record is not None
         if here and self.record.offset == offset:
-            self._held[cursor.task.incarnation, offset] = (cursor, cursor.task.hold())
+            self._held[cursor.task.incarnation, offset] = (cursor, cursor.hold())
         cursor.acks.done(offset)
         self._release_held(cursor)
         self._feed.acked()
@@ -643,7 +650,9 @@ class Stream(Service, Generic[T_co]):
         else:
             event = stream._event
         if event is None:
-            raise TypeError(f"{stream.channel} gives values without events: iterate over them plainly")
+            raise TypeError(
+                f"{stream.channel} gives values without events: iterate over them plainly"
+            )
         event.value = value
         return event
 
@@ -659,9 +668,7 @@ class Stream(Service, Generic[T_co]):
             yield number, value
             number += 1
 
-    def take(
-        self, max_: int, within: Seconds | None = None
-    ) -> AsyncIterator[list[T_co]]:
+    def take(self, max_: int, within: Seconds | None = None) -> AsyncIterator[list[T_co]]:
         """Iterate over lists of up to ``max_`` values.
 
         A list is handed out when it is full, or ``within`` seconds after its first value arrived
@@ -733,11 +740,13 @@ class Stream(Service, Generic[T_co]):
     ) -> Stream[T_co]:
         """Repartition by another key, so that equal keys meet in one task.
 
-        Events are forwarded to an internal topic and read again from there; counting is exact, because
-        a forwarded record carries its source, and one that was seen is dropped after a crash.
+        Events are forwarded to an internal topic and read again from there; counting is exact,
+        because a forwarded record carries its source, and one that was seen is dropped after a
+        crash.
 
         Arguments:
-            key: A field (``Order.account``), or a function (sync or async) of the value.  It must be
+            key: A field (``Order.account``), or a function (sync or async) of the value.  It must
+                be
                 deterministic: an event that is forwarded again after a crash must get the same key.
             name: Name for the key, part of the topic's name; needed for nameless functions only.
             topic: Use this topic instead of an internal one.
@@ -757,9 +766,7 @@ class Stream(Service, Generic[T_co]):
 
         return through(self, channel)
 
-    def derive_topic(
-        self, name: str, *, prefix: str = "", suffix: str = "", **options: Any
-    ) -> Any:
+    def derive_topic(self, name: str, *, prefix: str = "", suffix: str = "", **options: Any) -> Any:
         """Return a topic like the one being read, under another name."""
         return self.channel.derive_topic(topics=[name], prefix=prefix, suffix=suffix, **options)
 
@@ -843,8 +850,6 @@ class Stream(Service, Generic[T_co]):
             )
 
 
-
-
 def _reset(token: Any) -> None:
     try:
         _current.reset(token)
@@ -858,8 +863,7 @@ def _as_async_iterator(source: Any, stream: Stream[Any]) -> AsyncIterator[Any]:
         iterator: AsyncIterator[Any] = source.iterate_for(stream)
         return iterator
     if hasattr(source, "__aiter__"):
-        iterator = source.__aiter__()
-        return iterator
+        return source.__aiter__()  # type: ignore[no-any-return]  # anything iterable
     if hasattr(source, "__iter__"):
         return _from_iterable(source)
     raise TypeError(f"cannot stream over {source!r}: it is neither a channel nor iterable")

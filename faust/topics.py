@@ -33,7 +33,8 @@ class Topic(Channel[T], Generic[T]):
     Arguments:
         app: The app.
         topics: Names.
-        pattern: A regular expression: all topics whose whole name matches, also those that come later.
+        pattern: A regular expression: all topics whose whole name matches, also those that come
+            later.
         schema, key_type, value_type, key_serializer, value_serializer, allow_empty: How keys and
             values are typed and encoded (see `faust.Schema`).
         partitions: Partitions when it is created (default: ``topic_partitions``).
@@ -279,17 +280,17 @@ class Topic(Channel[T], Generic[T]):
             outbox, target = await self._connect()
         if outbox.crowded:
             await outbox.room()
-        if schema is None and key_serializer is None and value_serializer is None:
-            if not self._hooked:
-                write = self._key_writers.get(type(key))
-                raw_key = write(key) if write is not None else self._write_key(key)
-                write = self._value_writers.get(type(value))
-                raw_value = write(value) if write is not None else self._write_value(value)
-                pairs = None if headers is None else headers_as_list(headers)
-                sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
-                if callback is not None:
-                    sent.add_done_callback(callback)
-                return sent
+        own = schema is None and key_serializer is None and value_serializer is None
+        if own and not self._hooked:
+            write = self._key_writers.get(type(key))
+            raw_key = write(key) if write is not None else self._write_key(key)
+            write = self._value_writers.get(type(value))
+            raw_value = write(value) if write is not None else self._write_value(value)
+            pairs = None if headers is None else headers_as_list(headers)
+            sent = outbox.append(target, partition, raw_key, raw_value, timestamp, pairs)
+            if callback is not None:
+                sent.add_done_callback(callback)
+            return sent
         raw_key, raw_value, pairs = self._encode(
             key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
         )
@@ -340,8 +341,8 @@ class Topic(Channel[T], Generic[T]):
     ) -> Sent:
         """As `send`, without waiting for anything; may be called from any thread.
 
-        What it returns may be awaited, or asked with ``result(timeout)`` in a thread without an event
-        loop.
+        What it returns may be awaited, or asked with ``result(timeout)`` in a thread without an
+        event loop.
         """
         raw_key, raw_value, pairs = self._encode(
             key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
@@ -404,24 +405,28 @@ class Topic(Channel[T], Generic[T]):
     ) -> tuple[Any, Any]:
         """Encode a key; return the bytes and the headers to send."""
         app: Any = self.app
-        used: Schema[Any, Any] = schema or self.schema
-        return used.dumps_key(app, key, serializer=key_serializer, headers=headers)
+        used: Any = self.schema if schema is None else schema
+        payload: tuple[Any, Any] = used.dumps_key(
+            app, key, serializer=key_serializer, headers=headers
+        )
+        return payload
 
     def prepare_value(
         self, value: Any, value_serializer: Any, schema: Any = None, headers: Any = None
     ) -> tuple[Any, Any]:
         """Encode a value; return the bytes and the headers to send.  ``None`` stays a tombstone."""
         app: Any = self.app
-        used: Schema[Any, Any] = schema or self.schema
-        return used.dumps_value(app, value, serializer=value_serializer, headers=headers)
+        used: Any = self.schema if schema is None else schema
+        payload: tuple[Any, Any] = used.dumps_value(
+            app, value, serializer=value_serializer, headers=headers
+        )
+        return payload
 
     def prepare_headers(self, headers: HeadersArg) -> list[tuple[str, bytes]]:
         """Return headers as a list of pairs."""
         return headers_as_list(headers)
 
-    def _prepare_key(
-        self, key: Any, serializer: Any, schema: Any, headers: Any
-    ) -> tuple[Any, Any]:
+    def _prepare_key(self, key: Any, serializer: Any, schema: Any, headers: Any) -> tuple[Any, Any]:
         payload, changed = self.prepare_key(key, serializer, schema, headers)
         return payload, headers if changed is None else changed
 

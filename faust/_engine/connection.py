@@ -111,9 +111,7 @@ class Connection:
                 attempt += 1
                 delay = backoff(attempt, 0.2, 5.0)
                 if attempt in (1, 5) or attempt % 20 == 0:
-                    logger.warning(
-                        "Waiting for a broker at %s (%s)", self._hosts(), exc
-                    )
+                    logger.warning("Waiting for a broker at %s (%s)", self._hosts(), exc)
                 await self.transport.close()
                 await self.clock.sleep(delay)
                 self.transport = self._make_transport()
@@ -128,7 +126,7 @@ class Connection:
         return ", ".join(show_url(url) for url in self.transport.urls)
 
     async def _describe(self, topic: str) -> tuple[int, str]:
-        """Return a topic's partitions and id; a topic that the broker makes on first use is made."""
+        """Return a topic's partitions and id; made now, if the broker makes it on first use."""
         return await self.bridge.call_io(self._describe_on_io, topic)
 
     async def _describe_on_io(self, topic: str) -> tuple[int, str]:
@@ -190,8 +188,8 @@ def transport_class(scheme: str) -> Any:
         if point.name == scheme:
             return point.load()
     raise ImproperlyConfigured(
-        f"broker: unknown scheme {scheme!r} (there are: {', '.join(sorted(DRIVERS))}, or the path of "
-        f"a driver class)"
+        f"broker: unknown scheme {scheme!r} (there are: {', '.join(sorted(DRIVERS))}, or the "
+        f"path of a driver class)"
     )
 
 

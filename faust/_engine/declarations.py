@@ -74,7 +74,8 @@ class Declarations:
             ImproperlyConfigured: a topic is missing and may not be created; an impossible policy.
             PartitionsMismatch: partition counts that must be equal are not.
         """
-        objects = {*self._conductor.topic_objects(), *self._extra}
+        read: Any = self._conductor.topic_objects()
+        objects: set[Topic[Any]] = {*read, *self._extra}
         internal = {name: t for t in objects if t.internal for name in t.topics}
         sources = {name for t in objects if not t.internal for name in t.topics} - internal.keys()
         changelogs = {table.changelog_topic_name for table in self._tables.values()}

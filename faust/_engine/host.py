@@ -1,7 +1,7 @@
 """The host: an app's life, from defined to stopped.
 
-``Host`` has what the engine and the vocabulary need; ``App`` (in ``faust/app``) adds the conveniences
-that users write with.  The order of a worker's start::
+``Host`` has what the engine and the vocabulary need; ``App`` (in ``faust/app``) adds the
+conveniences that users write with.  The order of a worker's start::
 
     connect -> agents (they call their functions, which say what they read)
             -> topics are created and checked -> the group is joined
@@ -179,9 +179,7 @@ class Host(Service):
         assert self.connection is not None
         from faust._engine.declarations import Declarations
 
-        declarations = Declarations(
-            self.conf, self.connection.transport, self.topics, {}, {}, ()
-        )
+        declarations = Declarations(self.conf, self.connection.transport, self.topics, {}, {}, ())
         outbox = self.connection.outbox
 
         async def ensure() -> None:
@@ -214,8 +212,7 @@ class Host(Service):
     def streams(self) -> list[Stream[Any]]:
         """Return all streams."""
         found = [s for agent in self.agents.values() for s in agent.streams()]
-        for stream in self._streams_of_no_agent:
-            found.append(stream.forwarded_to or stream)
+        found.extend(stream.forwarded_to or stream for stream in self._streams_of_no_agent)
         return found
 
     def committed_position(self, tp: TP) -> int | None:
@@ -234,8 +231,8 @@ class Host(Service):
         skip: bool = self.conf.decode_error_policy == "skip"
         if skip:
             logger.error(
-                "Agent %s: topic %r partition %d offset %d key %r cannot be decoded; it is left out "
-                "(decode_error_policy='skip'): %s",
+                "Agent %s: topic %r partition %d offset %d key %r cannot be decoded; it is left "
+                "out (decode_error_policy='skip'): %s",
                 reader, message.topic, message.partition, message.offset, message.key, error,
             )  # fmt: skip
             self.monitor.on_event_skipped(reader, message.tp)
@@ -260,7 +257,7 @@ class Host(Service):
             self.service_reset()
         await super().start()
 
-    # -- a worker's life -----------------------------------------------------------------------------
+    # -- a worker's life -------------------------------------------------------------------------
 
     @property
     def should_process(self) -> bool:
@@ -380,7 +377,7 @@ class Host(Service):
             return "starting" if self.should_process and self.agents else ""
         return self.engine.not_ready_because() or ("" if self._ready else "starting")
 
-    # -- crashes ---------------------------------------------------------------------------------------
+    # -- crashes ---------------------------------------------------------------------------------
 
     def on_crash(self, error: BaseException) -> None:
         """Something failed that cannot be gone on from: the worker stops."""
@@ -393,7 +390,7 @@ class Host(Service):
         if error is not None:
             self.on_crash(error)
 
-    # -- rebalances ------------------------------------------------------------------------------------
+    # -- rebalances ------------------------------------------------------------------------------
 
     async def on_assigned(self, assigned: set[TP]) -> None:
         """Partitions came (they are being restored)."""
@@ -405,7 +402,7 @@ class Host(Service):
     def on_task_started(self, task: Any) -> None:
         """A task is being processed."""
 
-    # -- stopping ----------------------------------------------------------------------------------------
+    # -- stopping --------------------------------------------------------------------------------
 
     async def on_stop(self) -> None:
         """Stop (see the module's docstring); every step is tried, whatever an earlier one said."""

@@ -1,9 +1,9 @@
 """Sends: open batches, the batches under way, and who waits for them.
 
-A record is appended to the open batch of its partition in the calling thread; what crosses to the I/O
-loop is a whole batch.  A batch is handed over when it is full, when the linger time has passed, or at
-the loop's next turn where nothing of its partition is under way: under load, batches fill while
-their predecessors travel, and a single record leaves at once.
+A record is appended to the open batch of its partition in the calling thread; what crosses to the
+I/O loop is a whole batch.  A batch is handed over when it is full, when the linger time has passed,
+or at the loop's next turn where nothing of its partition is under way: under load, batches fill
+while their predecessors travel, and a single record leaves at once.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Delivery:
 
     def __init__(self, tp: TP, builder: Builder | None) -> None:
         self.tp = tp
-        self.builder = builder
+        #: A `Builder` while it is open, then ``None``.
+        self.builder: Any = builder
         self.count = 0
         self.size = 0
         self.placed: Placed | None = None
@@ -360,11 +361,11 @@ class Outbox:
         if delivery is None:
             delivery = self._open(target, partition)
         number = delivery.count
-        if delivery.builder.append(number, stamp, key, value, headers or _NONE) is None:  # type: ignore[union-attr]  # open
+        if delivery.builder.append(number, stamp, key, value, headers or _NONE) is None:
             self._close(target, partition)
             delivery = self._open(target, partition)
             number = 0
-            delivery.builder.append(0, stamp, key, value, headers or _NONE)  # type: ignore[union-attr]  # just opened
+            delivery.builder.append(0, stamp, key, value, headers or _NONE)
         delivery.count = number + 1
         return FutureMessage(delivery, number, stamp)
 
@@ -420,7 +421,7 @@ class Outbox:
         )
 
     def _close_all(self, places: Iterable[tuple[OutboxTarget, int]]) -> None:
-        """Hand over the open batches of these partitions: all with one wake-up of the other loop."""
+        """Hand over the open batches of these partitions, with one wake-up of the other loop."""
         batches = [self._take(target, partition) for target, partition in places]
         if batches:
             assert self._bridge is not None
@@ -466,7 +467,7 @@ class Outbox:
         placed: Placed | None,
         error: BaseException | None,
     ) -> None:
-        """Collect what this turn of the I/O loop has settled: one wake-up of the main loop for all."""
+        """Collect what this turn of the I/O loop settles: one wake-up of the main loop for all."""
         if not self._settled:
             asyncio.get_running_loop().call_soon(self._post_settled)
         self._settled.append((target, delivery, placed, error))

@@ -1,7 +1,7 @@
 """Signals: told when the app is configured, when partitions come and go, when a worker begins.
 
-Thin over callables: a signal belongs to the class, and every instance has a bound one.  ``@sig`` and
-``@sig.connect`` both connect and leave the function as it is.
+Thin over callables: a signal belongs to the class, and every instance has a bound one.  ``@sig``
+and ``@sig.connect`` both connect and leave the function as it is.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class BoundSignal:
         self._handlers = [
             handler
             for handler in self._handlers
-            if (target := handler()) is not None and target is not fun
+            if (target := handler()) is not None
+            and target is not fun
             and getattr(target, "__wrapped__", None) is not fun
         ]
 
@@ -151,7 +152,7 @@ class Signal(_Descriptor):
 
 def _reference(target: Callable[..., Any]) -> Callable[[], Callable[..., Any] | None]:
     if hasattr(target, "__self__"):
-        return weakref.WeakMethod(target)  # type: ignore[arg-type]  # it is a bound method
+        return weakref.WeakMethod(target)
     return weakref.ref(target)
 
 

@@ -1,28 +1,48 @@
 """One running instance of an agent: runs its function, and decides what an exception means.
 
-An exception loses no event.  The event's writes are undone; under ``crash`` the function is started again
-with the same event, after a pause that grows, up to a number of times, and then the worker stops with
-one sentence; under ``skip`` the event is counted, logged and left behind.
+An exception loses no event.  The event's writes are undone; under ``crash`` the function is started
+again with the same event, after a pause that grows, up to a number of times, and then the worker
+stops with one sentence; under ``skip`` the event is counted, logged and left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from faust._machines.retry import Attempts, ErrorPolicy
+from faust._machines.retry import Attempts, ErrorPolicy, RetryPolicy
 from faust.exceptions import AgentFailed, DecodeError, FaustPredicate, PartitionRevoked, StopError
 
 if TYPE_CHECKING:
-    from faust.agents.agent import Agent
+    from faust._context import AppContext
     from faust.streams import Stream
 
 __all__ = ["Actor"]
 
 logger = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """An agent, as its instances see it."""
+
+    app: AppContext
+    name: str
+    fun: Callable[..., Any]
+
+    @property
+    def error_policy(self) -> ErrorPolicy: ...
+
+    @property
+    def retry_policy(self) -> RetryPolicy: ...
+
+    async def on_yield(self, stream: Stream[Any], value: Any) -> None: ...
+
+    async def call_on_error(self, exc: Exception) -> None: ...
+
+    def count_skipped(self, stream: Stream[Any]) -> None: ...
 
 
 class Actor:
@@ -35,7 +55,7 @@ class Actor:
         restarts: How often the function was started again.
     """
 
-    def __init__(self, agent: Agent, stream: Stream[Any], index: int | None = None) -> None:
+    def __init__(self, agent: Owner, stream: Stream[Any], index: int | None = None) -> None:
         self.agent = agent
         self.stream = stream
         self.index = index

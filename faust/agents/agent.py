@@ -43,14 +43,16 @@ class Agent(Service):
         fun: ``async def`` function, or asynchronous generator function, of one stream.
         app: The app.
         name: Its name, unique in the app (default: module and function).
-        channel: What it reads: a topic, a channel, a topic's name, or ``None`` for a topic of its own.
-        concurrency: Number of instances that share its events in each worker.  Above 1 the order of events
-            is lost, and tables cannot be written.
+        channel: What it reads: a topic, a channel, a topic's name, or ``None`` for a topic of its
+            own.
+        concurrency: Number of instances that share its events in each worker.  Above 1 the order of
+            events is lost, and tables cannot be written.
         sink: Where to put what it yields: channels, agents, functions.
         on_error: Called with (agent, exception) when it raises.
         error_policy: ``crash`` or ``skip`` (default: ``agent_error_policy``).
         isolated_partitions: One instance for each partition.
-        use_reply_headers: Replies are asked for by headers (always understood; kept for old callers).
+        use_reply_headers: Replies are asked for by headers (always understood; kept for old
+            callers).
 
     Raises:
         ImproperlyConfigured: ``fun`` is not asynchronous; sinks without ``yield``.
@@ -260,9 +262,7 @@ class Agent(Service):
         reply_to = event.headers[REPLY_HEADER].decode()
         correlation_id = event.headers.get(CORRELATION_HEADER, b"").decode()
         key = event.key.decode(errors="replace") if isinstance(event.key, bytes) else event.key
-        response = ReqRepResponse(
-            key=key, value=value, correlation_id=correlation_id, error=error
-        )
+        response = ReqRepResponse(key=key, value=value, correlation_id=correlation_id, error=error)
         topic = self.app.topic(reply_to)
         await topic.send(value=response)
 
@@ -296,9 +296,7 @@ class Agent(Service):
         headers: HeadersArg = None,
     ) -> None:
         """Send it a message, and expect nothing."""
-        await self.send(
-            value, key=key, partition=partition, timestamp=timestamp, headers=headers
-        )
+        await self.send(value, key=key, partition=partition, timestamp=timestamp, headers=headers)
 
     async def send(
         self,
@@ -410,20 +408,18 @@ class Agent(Service):
 
     # -- many at once ------------------------------------------------------------------------
 
-    async def map(
-        self, values: Any, key: Any = None, reply_to: Any = None
-    ) -> AsyncIterator[Any]:
+    async def map(self, values: Any, key: Any = None, reply_to: Any = None) -> AsyncIterator[Any]:
         """Ask with many values; yield the answers as they arrive."""
         async for answer in self.kvmap(_with_key(values, key), reply_to):
             yield answer
 
     async def kvmap(self, items: Any, reply_to: Any = None) -> AsyncIterator[Any]:
         """Ask with many (key, value) pairs; yield the answers as they arrive."""
-        arrived: asyncio.Queue[ReplyPromise] = asyncio.Queue()
+        arrived: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
         sent = answered = 0
         async for key, value in _as_async(items):
             promise = await self.ask_nowait(value, key=key, reply_to=reply_to)
-            promise.add_done_callback(arrived.put_nowait)  # type: ignore[arg-type]  # it is that promise
+            promise.add_done_callback(arrived.put_nowait)
             sent += 1
             while not arrived.empty():
                 answered += 1

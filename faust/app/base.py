@@ -1,7 +1,7 @@
 """The application: what users define everything with.
 
-Lazy: making an app, and everything at import time, touches no broker, no file and no event loop.  The
-settings are read when something first needs one; the classes they name are imported then.
+Lazy: making an app, and everything at import time, touches no broker, no file and no event loop.
+The settings are read when something first needs one; the classes they name are imported then.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
 
 from faust._core.threads import ThreadBridge
 from faust._engine.host import Host
@@ -51,7 +53,8 @@ SCAN_CATEGORIES = ("faust.agent", "faust.command", "faust.page", "faust.service"
 
 
 class App(Host):
-    """An application: agents, tables, topics, timers, pages, commands, and the worker that runs them.
+    """An application: agents, tables, topics, timers, pages, commands, and the worker that runs
+    them.
 
     Arguments:
         id: Names the app; all its workers form the group of that name.
@@ -103,7 +106,7 @@ class App(Host):
     # -- configuration -----------------------------------------------------------------------
 
     @property
-    def conf(self) -> Settings:  # type: ignore[override]  # the host declares it as an attribute
+    def conf(self) -> Settings:
         """The settings; read on first use."""
         conf = self._conf
         return conf if conf is not None else self._configure()
@@ -193,7 +196,7 @@ class App(Host):
         return made
 
     @property
-    def monitor(self) -> Monitor:  # type: ignore[override]  # the host declares it as an attribute
+    def monitor(self) -> Monitor:
         """The main sensor."""
         made: Monitor = self._part("monitor", lambda: self.conf.Monitor())
         return made
@@ -208,7 +211,7 @@ class App(Host):
         return self.monitor
 
     @property
-    def topics(self) -> TopicConductor:  # type: ignore[override]  # see above
+    def topics(self) -> TopicConductor:
         """The topic conductor: who reads what."""
         made: TopicConductor = self._part(
             "topics", lambda: self.conf.TopicConductor(self, beacon=self.beacon)
@@ -216,7 +219,7 @@ class App(Host):
         return made
 
     @property
-    def tables(self) -> TableManager:  # type: ignore[override]  # see above
+    def tables(self) -> TableManager:
         """The table manager: the tables by name."""
         made: TableManager = self._part(
             "tables", lambda: self.conf.TableManager(self, beacon=self.beacon)
@@ -224,7 +227,7 @@ class App(Host):
         return made
 
     @property
-    def assignor(self) -> PartitionAssignor:  # type: ignore[override]  # see above
+    def assignor(self) -> PartitionAssignor:
         """What assigns partitions."""
         made: PartitionAssignor = self._part(
             "assignor",
@@ -349,7 +352,9 @@ class App(Host):
             self.note_stream(made)
         return made
 
-    def create_event(self, key: Any, value: Any, headers: HeadersArg, message: Message) -> Event[Any]:
+    def create_event(
+        self, key: Any, value: Any, headers: HeadersArg, message: Message
+    ) -> Event[Any]:
         """Make an event of this app."""
         made: Event[Any] = self.conf.Event(self, key, value, headers, message)
         return made
@@ -374,7 +379,7 @@ class App(Host):
             ImproperlyConfigured: there is an agent of that name; the function is not asynchronous.
         """
         if callable(channel) and not hasattr(channel, "stream"):
-            return self._add_agent(channel)  # type: ignore[return-value]  # @app.agent, no brackets
+            return self._add_agent(channel)  # @app.agent without brackets
 
         return partial(
             self._add_agent,
@@ -420,7 +425,7 @@ class App(Host):
         **options: Any,
     ) -> Table[Any, Any]:
         """Define a table (see `faust.Table`)."""
-        return self._add_table(
+        made: Table[Any, Any] = self._add_table(
             self.conf.Table,
             name=name,
             default=default,
@@ -429,6 +434,7 @@ class App(Host):
             help=help,
             **options,
         )
+        return made
 
     def GlobalTable(self, name: str, **options: Any) -> Any:
         """Define a table that every worker has all of (see `faust.GlobalTable`)."""
@@ -445,9 +451,12 @@ class App(Host):
     def _add_table(self, cls: Any, **options: Any) -> Any:
         return self.tables.add(cls(self, beacon=self.beacon, **options))
 
-    # -- tasks, timers, pages, commands, services ------------------------------------------------------
+    # -- tasks, timers, pages, commands, services ------------------------------------------------
 
-    def task(
+    # These three are class methods of mode.Service, for the bodies of its subclasses; an app has
+    # methods of their names, which are the documented ones.
+
+    def task(  # type: ignore[override]
         self, fun: Any = None, *, on_leader: bool = False, traced: bool = True
     ) -> Any:
         """Decorate a coroutine function that runs once the app is operational."""
@@ -456,7 +465,7 @@ class App(Host):
         self.registry.tasks.append(TaskSpec(fun, on_leader))
         return venusian.attach(fun, lambda _found: None, category="faust.task")
 
-    def timer(
+    def timer(  # type: ignore[override]
         self,
         interval: Seconds,
         on_leader: bool = False,
@@ -470,7 +479,7 @@ class App(Host):
             raise ValueError(f"a timer needs an interval above 0 seconds, not {interval!r}")
 
         def add(fun: F) -> F:
-            label = name or getattr(fun, "__qualname__", repr(fun))
+            label = name or str(getattr(fun, "__qualname__", repr(fun)))
             self.registry.timers.append(
                 TimerSpec(
                     fun,
@@ -484,7 +493,7 @@ class App(Host):
 
         return add
 
-    def crontab(
+    def crontab(  # type: ignore[override]
         self,
         cron_format: str,
         *,
@@ -496,7 +505,8 @@ class App(Host):
         """Decorate a coroutine function that runs as a crontab says (``timezone`` or ``tz``)."""
         from faust.utils.cron import Cron
 
-        Cron(cron_format, timezone or tz or "UTC")
+        zone = _zone(timezone or tz)
+        Cron(cron_format, zone or UTC)
 
         def add(fun: F) -> F:
             self.registry.timers.append(
@@ -504,7 +514,7 @@ class App(Host):
                     fun,
                     getattr(fun, "__qualname__", repr(fun)),
                     cron=cron_format,
-                    timezone=timezone or tz,
+                    timezone=zone,
                     on_leader=on_leader,
                 )
             )
@@ -526,7 +536,7 @@ class App(Host):
             from faust.web.views import view_from
 
             view = view_from(fun, base=base)
-            label = name or getattr(fun, "__name__", path)
+            label = name or str(getattr(fun, "__name__", path))
             self.registry.pages.append(PageSpec(path, view, label, cors_options))
             return venusian.attach(view, lambda _found: None, category="faust.page")
 
@@ -571,7 +581,7 @@ class App(Host):
             venusian.attach(service, lambda _found: None, category="faust.service")
         return service
 
-    # -- sending --------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------
 
     async def send(
         self,
@@ -630,7 +640,7 @@ class App(Host):
 
         return hook
 
-    # -- running -----------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------
 
     async def start_client(self) -> None:
         """Connect for sending and asking, without becoming a worker."""
@@ -695,7 +705,7 @@ class App(Host):
         """Make a worker for this app."""
         return self.conf.Worker(self, **options)
 
-    # -- rebalances --------------------------------------------------------------------------------------
+    # -- rebalances ------------------------------------------------------------------------------
 
     async def on_assigned(self, assigned: set[TP]) -> None:
         await super().on_assigned(assigned)
@@ -770,11 +780,11 @@ class App(Host):
         """Take part in the choice of a leader, where something runs on the leader only."""
         if self.conf.topic_disable_leader:
             return
-        declared = [*self.registry.tasks, *self.registry.timers]
+        declared: list[TaskSpec | TimerSpec] = [*self.registry.tasks, *self.registry.timers]
         if "leader" in self._made or any(each.on_leader for each in declared):
             self.leader.subscribe()
 
-    # -- showing -----------------------------------------------------------------------------------------
+    # -- showing ---------------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
@@ -790,6 +800,15 @@ class App(Host):
         if self._conf is None:
             return f"<{type(self).__name__}: {self._id} (not configured)>"
         return f"<{type(self).__name__}: {self._conf.id} agents={len(self.agents)}>"
+
+
+def _zone(given: str | tzinfo | None) -> tzinfo | None:
+    if isinstance(given, str):
+        try:
+            return ZoneInfo(given)
+        except (ValueError, OSError, KeyError) as exc:
+            raise ValueError(f"crontab: there is no time zone {given!r}") from exc
+    return given
 
 
 def _same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

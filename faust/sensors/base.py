@@ -1,7 +1,7 @@
 """The port for whatever wants to be told what happens: batches, commits, tables, rebalances.
 
-Counting costs one call for each batch.  The two callbacks for each event cost something only where a
-sensor overrides them (`Sensor.on_stream_event_in`, `Sensor.on_stream_event_out`).
+Counting costs one call for each batch.  The two callbacks for each event cost something only where
+a sensor overrides them (`Sensor.on_stream_event_in`, `Sensor.on_stream_event_out`).
 """
 
 from __future__ import annotations
