@@ -448,8 +448,16 @@ class App(Host):
         """Define a table of sets (see `faust.SetTable`)."""
         return self._add_table(self.conf.SetTable, name=name, **options)
 
+    def SetGlobalTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+        """Define a table of sets that every worker has all of (see `faust.SetGlobalTable`)."""
+        from faust.tables.sets import SetGlobalTable
+
+        return self._add_table(SetGlobalTable, name=name, **options)
+
     def _add_table(self, cls: Any, **options: Any) -> Any:
-        return self.tables.add(cls(self, beacon=self.beacon, **options))
+        table = self.tables.add(cls(self, beacon=self.beacon, **options))
+        window = options.get("window")
+        return table if window is None else table.using_window(window)
 
     # -- tasks, timers, pages, commands, services ------------------------------------------------
 
