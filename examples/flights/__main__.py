@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from examples.flights.app import app
 from examples.flights.data import FLIGHTS
 from examples.flights.found import show
 from examples.flights.send import send
-from examples.flights.worker import Worker
+from examples.flights.worker import Worker, WorkerEnded
 
 console = Console(highlight=False)
 
@@ -24,18 +25,17 @@ COMMAND = "faust -A examples.flights.app"
 NEXT = """\
 [bold]What to type next[/bold] (in this folder; first: [cyan]source .venv/bin/activate[/cyan])
 
-  Watch it: start a worker, look at its pages, and send all flights again from a second terminal.
+  Watch it: start a worker, look at its pages, and send all flights again from
+  a second terminal.
     [cyan]{command} worker --web-bind 127.0.0.1[/cyan]
     [cyan]python -m examples.flights.send[/cyan]
-    http://127.0.0.1:6066/  http://127.0.0.1:6066/flights/counted/
-    [cyan]{command} topics[/cyan]
+    http://127.0.0.1:6066/ and http://127.0.0.1:6066/flights/counted/
 
-  Kill it: [cyan]kill -9[/cyan] the worker while they come in, and start it again.  Nothing is lost, and
-  nothing is counted twice.
+  Kill it: [cyan]kill -9[/cyan] the worker while they come in, and start it again.
+  Nothing is lost, and nothing is counted twice.
 
-  Run it on Kafka: the same two commands with another broker.
-    [cyan]BROKER_URL=kafka://localhost:9092 {command} worker --web-bind 127.0.0.1[/cyan]
-    [cyan]BROKER_URL=kafka://localhost:9092 python -m examples.flights.send[/cyan]
+  Run it on Kafka: the same two commands, with another broker.
+    [cyan]export BROKER_URL=kafka://localhost:9092[/cyan]
 """
 
 
@@ -54,13 +54,15 @@ async def main(limit: int | None) -> int:
     sent = flown + gone
     console.print(
         f"\n[bold]{sent:,} flights[/bold] sent, read and counted in {seconds:.1f} s: "
-        f"[bold]{sent / seconds:,.0f} flights/s[/bold], two processes, one SQLite file.\n"
-        f"The worker was process {worker.pid}, its pages at {worker.url}/; it has been stopped.\n"
+        f"[bold]{sent / seconds:,.0f} flights/s[/bold].\n"
+        f"The worker (process {worker.pid}, {worker.url}/) has been stopped.\n"
     )
     if counted != {"flown": flown, "cancelled": gone}:
-        console.print(f"[red]sent were {flown} and {gone} cancelled; the tables say {counted}[/red]")
+        console.print(
+            f"[red]sent were {flown} and {gone} cancelled; the tables say {counted}[/red]"
+        )
         return 1
-    console.print(NEXT.format(command=COMMAND))
+    console.print(NEXT.format(command=COMMAND), soft_wrap=True)
     return 0
 
 
@@ -68,28 +70,28 @@ async def send_and_wait(worker: Worker, limit: int | None) -> tuple[int, int, fl
     """Send the flights, and wait until the worker has counted them; both with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        sending = progress.add_task("sent by this process", total=limit or FLIGHTS)
-        counting = progress.add_task("counted by the worker", total=limit or FLIGHTS)
+        total = limit or FLIGHTS
+        sent = progress.add_task("sent by this process", total=total)
+        counted = progress.add_task("counted by the worker", total=total)
         began = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(send(limit, lambda n: progress.update(sent, completed=n)))
+            tasks.create_task(
+                watch(worker, sending, lambda n: progress.update(counted, completed=n))
+            )
+        return *sending.result(), time.perf_counter() - began
 
-        async def watch() -> int:
-            worker.check_alive()
-            counted: dict[str, int] = await worker.ask("/flights/counted/")
-            total = sum(counted.values())
-            progress.update(counting, completed=total)
-            return total
 
-        async def keep_watching() -> None:
-            while True:
-                await watch()
-                await asyncio.sleep(0.25)
-
-        watching = asyncio.create_task(keep_watching(), name="watching")
-        flown, gone = await send(limit, lambda sent: progress.update(sending, completed=sent))
-        watching.cancel()
-        while await watch() < flown + gone:
-            await asyncio.sleep(0.05)
-        return flown, gone, time.perf_counter() - began
+async def watch(
+    worker: Worker, sending: asyncio.Task[tuple[int, int]], tell: Callable[[int], None]
+) -> None:
+    """Ask the worker how many it has counted, until it is all that was sent."""
+    count = -1
+    while not (sending.done() and count >= sum(sending.result())):
+        await asyncio.sleep(0.1)
+        worker.check_alive()
+        count = sum((await worker.ask("/flights/counted/")).values())
+        tell(count)
 
 
 def start_afresh(datadir: Path) -> Path:
@@ -112,4 +114,7 @@ def start_afresh(datadir: Path) -> Path:
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else None)))
+    try:
+        raise SystemExit(asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else None)))
+    except* WorkerEnded as errors:
+        raise SystemExit(str(errors.exceptions[0])) from None

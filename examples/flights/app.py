@@ -25,7 +25,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 app = faust.App("flights", broker="sqlite://", topic_partitions=4)
 
 
-# -- what is sent ------------------------------------------------------------------------------------
+# -- what is sent ----------------------------------------------------------------------------------
 
 
 class Flight(faust.Record):
@@ -50,7 +50,7 @@ flights = app.topic("flights", key_type=str, value_type=Flight, internal=True)
 airlines = app.topic("airlines", key_type=str, value_type=str, internal=True)
 
 
-# -- what is kept ------------------------------------------------------------------------------------
+# -- what is kept ----------------------------------------------------------------------------------
 
 
 class Delay(faust.Record):
@@ -80,7 +80,7 @@ cancelled = app.Table(
 names = app.GlobalTable("names", key_type=str, value_type=str, help="The airlines' names")
 
 
-# -- what is done ------------------------------------------------------------------------------------
+# -- what is done ----------------------------------------------------------------------------------
 
 
 @app.agent(airlines)
@@ -104,14 +104,14 @@ async def keep_delays(stream: faust.Stream[Flight]) -> None:
 @app.agent(flights)
 async def count_cancelled(stream: faust.Stream[Flight]) -> None:
     """Count cancelled flights by airport."""
-    # Flights are keyed by airline, so an airport's are spread over all partitions.  `group_by` sends
-    # them on with another key: now all of one airport meet in one place, and can be counted there.
+    # Flights are keyed by airline, so those of an airport are in all partitions.  `group_by` sends
+    # them on with another key: all of one airport meet in one place, and are counted there.
     gone = stream.filter(lambda flight: flight.delay is None)
     async for flight in gone.group_by(Flight.origin):
         cancelled[flight.origin] += 1
 
 
-# -- what is shown -----------------------------------------------------------------------------------
+# -- what is shown ---------------------------------------------------------------------------------
 # Every worker has a web server.  A page reads the tables, like anything in the app.
 
 

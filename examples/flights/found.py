@@ -52,7 +52,9 @@ def chart(title: str, rows: Rows, *, digits: int = 1) -> Table:
     """Return a bar for each of the rows."""
     rows = list(rows)
     most = max((value for _, value in rows), default=0)
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, show_header=False
+    )
     table.add_column(style="cyan", width=34, no_wrap=True)
     table.add_column(justify="right", width=7)
     table.add_column(style="green")

@@ -18,6 +18,10 @@ USUAL_PORT = 6066
 PATIENCE = 60.0
 
 
+class WorkerEnded(Exception):
+    """The worker ended by itself, or could not begin."""
+
+
 class Worker:
     """``faust -A examples.flights.app worker``, for the length of an ``async with`` block.
 
@@ -101,11 +105,11 @@ class Worker:
             pass
 
     def check_alive(self) -> None:
-        """Raise `SystemExit` with the end of its log if the process has ended."""
+        """Raise `WorkerEnded`, with the end of its log, if the process has ended."""
         assert self._process is not None
         if self._process.returncode is not None:
             end = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-            raise SystemExit(f"{end}\nthe worker has ended; above is the end of {self.log}")
+            raise WorkerEnded(f"{end}\nthe worker has ended; above is the end of {self.log}")
 
     async def _end(self) -> None:
         """Stop it in good order: what is in progress is finished and committed."""
@@ -132,4 +136,4 @@ def free_port() -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise SystemExit(f"there is no free port on {HOST}")
+    raise WorkerEnded(f"there is no free port on {HOST}")
