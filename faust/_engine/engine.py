@@ -79,6 +79,7 @@ class Engine:
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._giving_up = False
+        self._made = False
         self._stopped = False
         self._subscription = Subscription(frozenset(), False, self.conductor.matching)
 
@@ -98,6 +99,7 @@ class Engine:
         self._check_metadata_size()
         host.tables.frozen = True
         await self._make_parts()
+        self._made = True
         self.conductor.on_flow = self._on_flow
         self.conductor.on_subscription_changed = self._on_subscription_changed
         self._note_subscription()
@@ -488,7 +490,7 @@ class Engine:
 
     def not_ready_because(self) -> str:
         """Return why this worker is not processing everything that is its own; "" if it is."""
-        if self.rebalancer.generation < 0:
+        if not self._made or self.rebalancer.generation < 0:
             return "not a member of the group yet"
         if self.starting:
             left = sum(self.lagging.values())
