@@ -63,11 +63,19 @@ class _Taker:
                 if items is None:
                     return
                 _current.set(stream)
+                task = items[-1][0].task
+                if task.gate is not None:
+                    stream.taken = items
+                    await stream.enter_gate(task)
+                    _current.set(stream)
                 batch = self._hand_out(items)
+                if batch:
+                    yield batch
+                    self._finish()
+                if task.gate is not None:
+                    stream.leave_gate(task)
                 if not batch:
                     continue
-                yield batch
-                self._finish()
                 await asyncio.sleep(0)
         finally:
             if _current.get() is stream:
@@ -139,7 +147,9 @@ class _Taker:
 
     def _hand_out(self, items: list[Item]) -> list[Any]:
         stream = self.stream
-        items = [item for item in items if item[0].task.alive]
+        items = [item for item in items if item[0].task.open]
+        if items and stream.sees_forwarded:
+            items = self._unseen(items)
         stream.taken = items
         if not items:
             return []
@@ -149,6 +159,26 @@ class _Taker:
         if not self.events:
             return [value for _, _, value in items]
         return [stream.make_event(record, cursor, value) for cursor, record, value in items]
+
+    def _unseen(self, items: list[Item]) -> list[Item]:
+        """Leave out forwarded records that were handled before their forwarder crashed."""
+        lead = items[-1][0]
+        kept: list[Item] = []
+        for cursor, record, value in items:
+            if self.stream.was_seen(cursor, record, lead):
+                if cursor.acks is not None:
+                    cursor.acks.done(record.offset)
+            else:
+                kept.append((cursor, record, value))
+        return kept if not kept or kept[-1][0] is lead else self._with_last(kept, lead)
+
+    @staticmethod
+    def _with_last(items: list[Item], lead: Cursor) -> list[Item]:
+        """What the list does belongs to the cursor of its last event; it was noted for another."""
+        last = items[-1][0]
+        last.noted += lead.noted
+        lead.noted.clear()
+        return items
 
     def _finish(self) -> None:
         stream = self.stream

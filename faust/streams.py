@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mode import Service
 
-from faust._machines.effects import Cursor, ForwardMark, TaskRun
+from faust._machines.effects import Cursor, Effects, ForwardMark, TaskRun
 from faust._values import Message
 from faust.events import Event
 from faust.exceptions import ImproperlyConfigured, PartitionRevoked, Skip
@@ -207,7 +207,7 @@ class Stream(Service, Generic[T_co]):
             self._replay = self.inside or bool(self.taken)
             self.inside = False
             if self.task is not None and self.task.gate is not None:
-                self._leave_gate(self.task)
+                self.leave_gate(self.task)
         else:
             self._finish_quietly()
 
@@ -233,7 +233,7 @@ class Stream(Service, Generic[T_co]):
         self._event = self._event_of = None
         task = self.task
         if task is not None and task.gate is not None:
-            self._leave_gate(task)
+            self.leave_gate(task)
 
     def finished(self) -> None:
         """The agent's function returned: its last event is finished."""
@@ -245,7 +245,7 @@ class Stream(Service, Generic[T_co]):
     def drop_task(self, task: TaskRun) -> None:
         """A task is over: what this stream holds of it no longer counts."""
         if task.gate is not None:
-            self._leave_gate(task)
+            self.leave_gate(task)
         if self.task is task:
             self._replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
@@ -256,14 +256,16 @@ class Stream(Service, Generic[T_co]):
 
     # -- gates: readers of one task that share a table --------------------------------
 
-    async def _enter_gate(self, task: TaskRun) -> None:
+    async def enter_gate(self, task: TaskRun) -> None:
+        """Wait until no other reader that shares a table with this one is inside an event."""
         gate = task.gate
         while gate is not None and not gate.try_enter(self.reader):
             waiter = asyncio.get_running_loop().create_future()
             gate.waiters.append(waiter)
             await waiter
 
-    def _leave_gate(self, task: TaskRun) -> None:
+    def leave_gate(self, task: TaskRun) -> None:
+        """Let the others in."""
         gate = task.gate
         if gate is not None:
             gate.leave(self.reader)
@@ -359,7 +361,7 @@ class Stream(Service, Generic[T_co]):
                             continue
                     if gated:
                         if task.gate is not None:
-                            await self._enter_gate(task)
+                            await self.enter_gate(task)
                             if not task.open:
                                 break
                         self._note_value(value)
@@ -427,8 +429,9 @@ class Stream(Service, Generic[T_co]):
         """What only some streams do before an event is handed out."""
         if hooks is not None:
             hooks.event_in(self)
-        if self.sees_forwarded and self._was_seen():
-            return SKIPPED
+        if self.sees_forwarded and self.cursor is not None:
+            if self.was_seen(self.cursor, self.record, self.cursor):
+                return SKIPPED
         value = await self.process(value)
         return value if wrap is None else wrap(value)
 
@@ -455,11 +458,11 @@ class Stream(Service, Generic[T_co]):
         self.inside = False
         self._event = self._event_of = None
 
-    def _was_seen(self) -> bool:
-        """Is this a forwarded record that was handled before its forwarder crashed?"""
-        cursor, record = self.cursor, self.record
-        if cursor is None or record is None:
-            return False
+    def was_seen(self, cursor: Cursor, record: Any, effects: Effects) -> bool:
+        """Is this a forwarded record that was handled before its forwarder crashed?
+
+        If it was not, that it is seen now belongs to ``effects``.
+        """
         source = next((v for k, v in record.headers if k == SOURCE_HEADER), None)
         if source is None:
             return False
@@ -467,13 +470,13 @@ class Stream(Service, Generic[T_co]):
         run, mark = cursor.task, f"{self.reader}|{name}"
         if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):
             return True
-        cursor.note(ForwardMark(run, mark, int(offset)))
+        effects.note(ForwardMark(run, mark, int(offset)))
         return False
 
     def _on_out(self, hooks: Any) -> None:
         task = self.task
         if task is not None and task.gate is not None:
-            self._leave_gate(task)
+            self.leave_gate(task)
         if hooks is not None:
             hooks.event_out(self)
 

@@ -10,27 +10,30 @@ the reader has *finished* with; it moves only between events, so whatever looks 
 a boundary.
 
 The event in progress writes into its tables at once (`faust.stores.overlay.Slice`) and keeps an
-undo log on its task: finishing the event empties the log, undoing plays it back.  What needs more at the
+undo log on its cursor: finishing the event empties the log, undoing plays it back.  What needs more at the
 end than that (values to be encoded, marks of forwarded records) puts itself on ``noted``.  For an
 event without writes both lists are empty, and looking at one of them is all that it costs here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol
 
 from faust._machines.acks import Acks
 from faust._values import TP
 
-__all__ = ["Cursor", "Effectful", "ForwardMark", "Gate", "TaskRun", "Writable"]
+__all__ = ["Cursor", "Effectful", "Effects", "ForwardMark", "Gate", "TaskRun", "Writable"]
 
 
 class Effectful(Protocol):
     """What has something to do when an event ends."""
 
+    def prepare(self) -> None:
+        """The event is about to finish.  May raise; then nothing counts, and all is undone."""
+
     def finish(self) -> None:
-        """The event is finished: its effects count.  May raise; then nothing counts."""
+        """The event is finished: its effects count.  Must not raise."""
 
     def forget_event(self) -> None:
         """The event is over, finished or undone."""
@@ -50,18 +53,28 @@ class Writable(Protocol):
 
 
 class ForwardMark:
-    """The effect of having handled a forwarded record: its source offset is seen."""
+    """The effect of having been handed a forwarded record: its source offset is seen."""
 
-    __slots__ = ("marks", "offset", "source")
+    __slots__ = ("before", "mark", "offset", "run")
 
-    def __init__(self, marks: dict[str, int], source: str, offset: int) -> None:
-        self.marks = marks
-        self.source = source
+    def __init__(self, run: TaskRun, mark: str, offset: int) -> None:
+        self.run = run
+        self.mark = mark
         self.offset = offset
+        self.before = run.seen.get(mark, -1)
+        run.seen[mark] = offset
+
+    def prepare(self) -> None:
+        """Nothing of it can fail."""
 
     def finish(self) -> None:
-        """From now on the record, forwarded again, is dropped."""
-        self.marks[self.source] = max(self.offset, self.marks.get(self.source, -1))
+        """From now on commits say so, and the record, forwarded again, is dropped for good."""
+        forwarded = self.run.forwarded
+        forwarded[self.mark] = max(self.offset, forwarded.get(self.mark, -1))
+
+    def take_back(self) -> None:
+        """The event failed: the record will be handed out again."""
+        self.run.seen[self.mark] = self.before
 
     def forget_event(self) -> None:
         """Nothing is kept."""
@@ -99,6 +112,89 @@ class Gate:
             self.inside = None
 
 
+class Effects:
+    """What one event in progress has done and may have to take back.
+
+    Readers of one task are inside their events at the same time, so each has its own.
+
+    Attributes:
+        undo_log: What it has written: (slice, key, what was live, what was dirty).
+        noted: What has something to do when it ends.
+    """
+
+    __slots__ = ("noted", "undo_log")
+
+    def __init__(self) -> None:
+        self.undo_log: list[tuple[Writable, Any, Any, Any]] = []
+        self.noted: list[Effectful] = []
+
+    def note(self, effectful: Effectful) -> None:
+        """Let it know when the event ends."""
+        if effectful not in self.noted:
+            self.noted.append(effectful)
+
+    @property
+    def has_effects(self) -> bool:
+        """Has the event done anything?"""
+        return bool(self.undo_log or self.noted)
+
+    def finish(self) -> None:
+        """The event is finished: what it did counts from the next cut on.
+
+        Raises:
+            Exception: a value cannot be encoded; nothing counts, and the event can be undone.
+        """
+        if self.noted:
+            for effectful in self.noted:
+                effectful.prepare()
+            for effectful in self.noted:
+                effectful.finish()
+            self._forget()
+        self.undo_log.clear()
+
+    def hold(self) -> Callable[[], None]:
+        """The event is over but not acknowledged: show its writes, keep them out of cuts.
+
+        Returns what lets them count; must be called in offset order.
+        """
+        for effectful in self.noted:
+            effectful.prepare()
+        marks = [each for each in self.noted if isinstance(each, ForwardMark)]
+        for effectful in self.noted:
+            if effectful not in marks:
+                effectful.finish()
+        self._forget()
+        written: dict[int, tuple[Writable, dict[Any, Any]]] = {}
+        for piece, key, _, before_dirty in self.undo_log:
+            written.setdefault(id(piece), (piece, {}))[1].setdefault(key, before_dirty)
+        self.undo_log.clear()
+        held = [(piece, piece.hold(before)) for piece, before in written.values()]
+
+        def release() -> None:
+            for piece, entries in held:
+                piece.release(entries)
+            for mark in marks:
+                mark.finish()
+
+        return release
+
+    def undo(self) -> None:
+        """The event failed: take back what it did."""
+        log = self.undo_log
+        for piece, key, before, before_dirty in reversed(log):
+            piece.restore_entry(key, before, before_dirty)
+        log.clear()
+        for effectful in self.noted:
+            if isinstance(effectful, ForwardMark):
+                effectful.take_back()
+        self._forget()
+
+    def _forget(self) -> None:
+        for effectful in self.noted:
+            effectful.forget_event()
+        self.noted.clear()
+
+
 class TaskRun:
     """One incarnation of a task.
 
@@ -114,10 +210,12 @@ class TaskRun:
             hand: they are emptied in place, never replaced.)
         cursors: One for each reader and source partition.
         forwarded: For repartitioned topics: source -> highest source offset handled.
+        seen: The same, events in progress and those not acknowledged included.
     """
 
     __slots__ = (
         "__weakref__",
+        "_spare",
         "alive",
         "cursors",
         "forwarded",
@@ -125,9 +223,9 @@ class TaskRun:
         "id",
         "incarnation",
         "open",
-        "noted",
         "partition",
-        "undo_log",
+        "seen",
+        "whose",
     )
 
     def __init__(self, id: Hashable, partition: int, incarnation: int) -> None:
@@ -136,71 +234,35 @@ class TaskRun:
         self.incarnation = incarnation
         self.open = True
         self.alive = True
-        self.undo_log: list[tuple[Writable, Any, Any, Any]] = []
-        self.noted: list[Effectful] = []
         self.cursors: list[Cursor] = []
+        #: Returns the cursor of the event whose code is running, in any task; set by who reads.
+        self.whose: Callable[[], Cursor | None] | None = None
+        self._spare = Effects()
         self.gate: Gate | None = None
         self.forwarded: dict[str, int] = {}
+        self.seen: dict[str, int] = {}
+
+    def current(self) -> Effects:
+        """Return the effects of the event in progress whose code is running."""
+        found = None if self.whose is None else self.whose()
+        if found is not None and found.task is self:
+            return found
+        return self.cursors[0] if self.cursors else self._spare
+
+    def in_progress(self) -> Iterator[Effects]:
+        """Iterate over the effects of all events that are in progress here."""
+        yield from self.cursors
+        yield self._spare
 
     def note(self, effectful: Effectful) -> None:
-        """Let it know when the event in progress ends."""
-        if effectful not in self.noted:
-            self.noted.append(effectful)
-
-    @property
-    def has_effects(self) -> bool:
-        """Has the event in progress done anything here?"""
-        return bool(self.undo_log or self.noted)
-
-    def finish(self) -> None:
-        """The event in progress is finished: what it did counts from the next cut on.
-
-        Raises:
-            Exception: a value cannot be encoded; the event can still be undone.
-        """
-        if self.noted:
-            for effectful in self.noted:
-                effectful.finish()
-            self._forget()
-        self.undo_log.clear()
-
-    def hold(self) -> Callable[[], None]:
-        """The event is over but not acknowledged: show its writes, keep them out of cuts.
-
-        Returns what lets them count; must be called in offset order.
-        """
-        for effectful in self.noted:
-            effectful.finish()
-        self._forget()
-        written: dict[int, tuple[Writable, dict[Any, Any]]] = {}
-        for piece, key, _, before_dirty in self.undo_log:
-            written.setdefault(id(piece), (piece, {}))[1].setdefault(key, before_dirty)
-        self.undo_log.clear()
-        held = [(piece, piece.hold(before)) for piece, before in written.values()]
-
-        def release() -> None:
-            for piece, entries in held:
-                piece.release(entries)
-
-        return release
-
-    def undo(self) -> None:
-        """The event in progress failed: take back what it did."""
-        log = self.undo_log
-        for piece, key, before, before_dirty in reversed(log):
-            piece.restore_entry(key, before, before_dirty)
-        log.clear()
-        self._forget()
-
-    def _forget(self) -> None:
-        for effectful in self.noted:
-            effectful.forget_event()
-        self.noted.clear()
+        """Let it know when the event ends whose code is running."""
+        self.current().note(effectful)
 
     def close(self) -> None:
         """From now on nothing of it counts."""
         self.open = self.alive = False
-        self.undo()
+        for effects in self.in_progress():
+            effects.undo()
         if self.gate is not None:
             self.gate.inside = None
 
@@ -209,8 +271,8 @@ class TaskRun:
         return f"<TaskRun {self.id} #{self.incarnation} {state} cursors={len(self.cursors)}>"
 
 
-class Cursor:
-    """One reader's place in one source partition.
+class Cursor(Effects):
+    """One reader's place in one source partition, and the effects of its event in progress.
 
     Attributes:
         task: The run it belongs to.
@@ -226,6 +288,7 @@ class Cursor:
     __slots__ = ("acks", "commits", "end", "position", "reader", "task", "tp", "waiting")
 
     def __init__(self, task: TaskRun, tp: TP, reader: str, position: int) -> None:
+        super().__init__()
         self.task = task
         self.tp = tp
         self.reader = reader

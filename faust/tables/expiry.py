@@ -247,6 +247,9 @@ class _Part:
         if timestamp > self._finished:
             self._finished = self._watermarks[self.run.partition] = timestamp
 
+    def prepare(self) -> None:
+        """Nothing of it can fail."""
+
     def finish(self) -> None:
         """The event is finished."""
         self.advance(self.time)

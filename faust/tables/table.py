@@ -62,7 +62,9 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         kept: Any = key if kind is str or kind is int else piece.key_of(key)
         live, dirty = piece.live, piece.dirty
         before = live.get(kept, ABSENT)
-        piece.task.undo_log.append((piece, kept, before, dirty.get(kept, ABSENT)))
+        stream.cursor.undo_log.append(  # type: ignore[union-attr]  # slice_for_write() has looked
+            (piece, kept, before, dirty.get(kept, ABSENT))
+        )
         live[kept] = dirty[kept] = value
         if type(value) not in SCALARS:
             piece.note_fresh(kept)

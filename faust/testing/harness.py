@@ -63,6 +63,11 @@ class WorkerEnvironment:
         reader, tp, offset = _place(event)
         self.journal.end(reader, tp, offset)
 
+    def end_of(self, reader: str, event: Any) -> None:
+        """As `end`, where that is not known from the context."""
+        message = event.message
+        self.journal.end(reader, TP(message.topic, message.partition), message.offset)
+
     async def work(self) -> None:
         """Take some time, or none, or very long."""
         chance = self.random.random()

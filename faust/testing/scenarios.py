@@ -6,6 +6,7 @@ can meet a table: one at a time, in lists, by hand, behind a ``group_by``, faili
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -407,8 +408,16 @@ class ByHand(Scenario):
         count = app.Table("count", default=int, key_type=str, value_type=int)
         last = app.Table("last", key_type=str, value_type=int)
 
+        waiting: list[Any] = []
+
+        def flush() -> None:
+            env.random.shuffle(waiting)
+            for each in waiting:
+                env.end_of("acking", each)
+                each.ack()
+            waiting.clear()
+
         async def acking(stream: Any) -> None:
-            waiting: list[Any] = []
             async for event in stream.noack().events():
                 env.begin(event)
                 value = event.value
@@ -417,12 +426,10 @@ class ByHand(Scenario):
                 last[value["key"]] = value["seq"]
                 await sink.send(key=value["key"], value=value)
                 waiting.append(event)
-                if len(waiting) >= 4 or value["id"] % 5 == 0:
-                    env.random.shuffle(waiting)
-                    for each in waiting:
-                        env.end(each)
-                        each.ack()
-                    waiting.clear()
+                if len(waiting) >= 4:
+                    flush()
+                elif len(waiting) == 1:
+                    asyncio.get_running_loop().call_later(0.5, flush)
 
         app.agent(source, name="acking")(acking)
         return app

@@ -113,11 +113,11 @@ class World:
         token = _current.set(stream)  # type: ignore[arg-type]  # a stream as tables see it
         try:
             yield event
-            run.finish()
+            run.current().finish()
             run.cursors[0].position += 1
             run.cursors[0].end = run.cursors[0].position
         except BaseException:
-            run.undo()
+            run.current().undo()
             raise
         finally:
             _current.reset(token)

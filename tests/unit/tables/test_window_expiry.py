@@ -268,7 +268,7 @@ def test_what_is_not_acknowledged_yet_stays(world: World) -> None:
     table = world.add(counting(world).tumbling(10, expires=5))
     with world.event(1000.0):
         table["k"] += 1
-        release = world.run().hold()
+        release = world.run().current().hold()
     with world.event(1016.0):
         table["z"] += 1
     assert run(world.expire(table)) == 0
