@@ -249,7 +249,7 @@ def test_a_window_read_while_it_is_announced_closes_once(world: World) -> None:
             run_ = world.run()
             piece = world.piece(table)
             piece.get(piece.key_of(key))
-            assert run_.noted
+            assert run_.current().noted
 
     table = world.add(
         world.app.Table("lists", default=list, on_window_close=on_close).tumbling(10, expires=5)
