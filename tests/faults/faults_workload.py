@@ -62,6 +62,10 @@ class Kept(NamedTuple):
         return Sighting(self.id, self.key, self.seq)
 
 
+def _kept(value: dict[str, Any]) -> Kept:
+    return Kept(*(value[name] for name in Kept._fields))
+
+
 @dataclass
 class Progress:
     """What was seen of the group's commits.
@@ -223,6 +227,6 @@ class Flow:
                 for batch in fetched.batches:
                     for record in batch.records():
                         if record.value is not None:
-                            found.append(Kept(**json.loads(record.value)))
+                            found.append(_kept(json.loads(record.value)))
         await reader.close()
         return found

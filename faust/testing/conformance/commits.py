@@ -65,6 +65,20 @@ class CommitConformance(Suite):
         assert await transport.committed(group_id) == {}
 
     @scenario
+    async def test_a_refused_commit_of_an_old_generation_costs_no_membership(
+        self, world: World
+    ) -> None:
+        transport, group_id = await world.transport(), world.name("group")
+        tp = await world.partition(transport)
+        member = world.member(transport, group_id)
+        (first,), _ = await join_all([member])
+        (second,), _ = await join_all([member])
+        with pytest.raises(IllegalGeneration):
+            await member.commit({tp: Commit(1)}, generation=first.generation)
+        assert member.generation == second.generation
+        await member.heartbeat()
+
+    @scenario
     async def test_commits_are_taken_while_a_round_is_prepared(self, world: World) -> None:
         transport, group_id = await world.transport(), world.name("group")
         tp = await world.partition(transport)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from faust._machines.groups import Group, Joined
 from faust._values import TP
-from faust.exceptions import BrokerError, IllegalGeneration, UnknownMember
+from faust.exceptions import BrokerError, UnknownMember
 from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.memory.connection import Connection
 
@@ -140,9 +140,6 @@ class MemoryMembership(Membership):
             return await self._client.call(kind, group_id, lambda: self._apply(ask))
         except UnknownMember:
             self._member_id, self._generation = "", -1
-            raise
-        except IllegalGeneration:
-            self._generation = -1
             raise
 
     def _apply(self, ask: Callable[[Group], T]) -> T:

@@ -14,7 +14,6 @@ from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     FaustError,
-    IllegalGeneration,
     UnknownMember,
 )
 from faust.transport.base import Commit, GroupOptions, Membership, Round
@@ -173,11 +172,10 @@ class SQLiteMembership(Membership):
     @contextlib.contextmanager
     def _noticing(self) -> Iterator[None]:
         """Remember that we are out when the group says so."""
+        # An old generation that is refused (of a commit that a round has overtaken) says nothing about
+        # the one that we are in.
         try:
             yield
-        except IllegalGeneration:
-            self._generation = -1
-            raise
         except UnknownMember:
             self._member_id, self._generation = "", -1
             raise
