@@ -1,0 +1,7 @@
+"""Credentials."""
+
+from __future__ import annotations
+
+from faust.auth import Credentials as CredentialsT
+
+__all__ = ["CredentialsT"]

@@ -1,0 +1,7 @@
+"""Events."""
+
+from __future__ import annotations
+
+from faust.events import Event as EventT
+
+__all__ = ["EventT"]

@@ -1,0 +1,9 @@
+"""Transports and their parts."""
+
+from __future__ import annotations
+
+from faust.conductor import TopicConductor as ConductorT
+from faust.transport.base import Producer as ProducerT
+from faust.transport.base import Transport as TransportT
+
+__all__ = ["ConductorT", "ProducerT", "TransportT"]

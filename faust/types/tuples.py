@@ -1,0 +1,8 @@
+"""What is passed around for each message."""
+
+from __future__ import annotations
+
+from faust._engine.outbox import FutureMessage
+from faust._values import TP, Message, RecordMetadata
+
+__all__ = ["TP", "FutureMessage", "Message", "RecordMetadata"]
