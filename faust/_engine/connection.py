@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ __all__ = ["Connection"]
 
 logger = logging.getLogger(__name__)
 
+#: How long one attempt to reach a broker may take, before it is said that it is away (seconds).
+OPEN_PATIENCE = 5.0
 #: How long a topic that is sent to is waited for (seconds).
 TOPIC_PATIENCE = 10.0
 
@@ -100,7 +103,7 @@ class Connection:
         attempt = 0
         while True:
             try:
-                await self.transport.open()
+                await self._open_once(began, limit)
             except BrokerUnavailable as exc:
                 waited = self.clock.monotonic() - began
                 if limit is not None and waited >= limit:
@@ -119,6 +122,17 @@ class Connection:
                 if attempt:
                     logger.warning("The broker at %s answers", self._hosts())
                 return
+
+    async def _open_once(self, began: float, limit: float | None) -> None:
+        """One attempt; a driver may try for longer than we are allowed to wait."""
+        left = OPEN_PATIENCE
+        if limit is not None:
+            left = min(left, max(0.05, began + limit - self.clock.monotonic()))
+        try:
+            async with asyncio.timeout(left):
+                await self.transport.open()
+        except TimeoutError:
+            raise BrokerUnavailable("no answer") from None
 
     def _hosts(self) -> str:
         from faust.utils.urls import show_url

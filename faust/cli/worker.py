@@ -97,6 +97,4 @@ class worker(AppCommand):
         self.say(
             banner(self.app, log=f"{log} ({self.state.loglevel or 'warn'})", loop=self.state.loop)
         )
-        made.announce_ready = lambda: self.say(
-            f"Ready after {time.perf_counter() - began:.1f} s", err=True
-        )
+        made.announce_ready = lambda: self.say(f"Ready after {time.perf_counter() - began:.1f} s")

@@ -61,7 +61,7 @@ class Web(base.Web):
     async def on_stop(self) -> None:
         """Finish the requests in progress, within two seconds, and end the thread."""
         thread, self._thread = self._thread, None
-        if thread is None:
+        if thread is None or self.port is None:
             return
         ending = self._ending
         if ending is not None:
