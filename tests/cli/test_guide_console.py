@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from cli_support import run, started
 
 AGENTS = """\
@@ -46,14 +47,11 @@ def test_a_view_answers_while_the_worker_runs(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"{worker.url}/path/to/view/?foo=bar", timeout=10) as answer:
             assert answer.status == 204
         worker.wait_for(r"^FOO PARAM: bar$")
-        try:
+        with pytest.raises(urllib.error.HTTPError) as missing:
             urllib.request.urlopen(f"{worker.url}/path/to/view/", timeout=10)
-        except urllib.error.HTTPError as error:
-            with error:
-                assert error.code == 400
-                assert b"'foo'" in error.read()
-        else:
-            raise AssertionError("a missing parameter was accepted")
+        with missing.value as error:
+            assert error.code == 400
+            assert b"'foo'" in error.read()
         worker.signal(signal.SIGINT)
         assert worker.end() == 0
 

@@ -163,8 +163,8 @@ def test_an_event_in_progress_for_too_long_makes_it_not_ready_but_alive(project:
         running.wait_for("Worker ready")
         url = running.url
         get(f"{url}/send/wait/")
-        told = r"agent proj.work has been inside the event at topic jobs partition 0 offset 0 for \d+ s"
-        running.wait_for(told)
+        place = "topic jobs partition 0 offset 0"
+        running.wait_for(rf"agent proj.work has been inside the event at {place} for \d+ s")
         status, body = get(f"{url}/ready")
         assert status == 503
         assert "has been inside the event" in body["reason"]
@@ -239,5 +239,3 @@ def test_lines_of_standard_input_are_sent(tmp_path: Path) -> None:
             "lag": "-",
         }
     ]
-
-

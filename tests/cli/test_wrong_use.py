@@ -62,7 +62,15 @@ def test_wrong_use_is_one_sentence(project: Path, args: list[str], told: str) ->
 
 def test_an_unknown_broker_is_one_sentence(project: Path) -> None:
     shown = run(
-        project, "-m", "faust", "-A", "proj", "-q", "worker", cwd=project, FAUST_BROKER_URL="nope://"
+        project,
+        "-m",
+        "faust",
+        "-A",
+        "proj",
+        "-q",
+        "worker",
+        cwd=project,
+        FAUST_BROKER_URL="nope://",
     )
     assert shown.returncode == 2
     assert "unknown scheme 'nope'" in shown.stderr
