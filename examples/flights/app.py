@@ -60,7 +60,6 @@ class Delay(faust.Record):
     minutes: int = 0
 
     def __add__(self, other: Delay) -> Delay:
-        # A new object each time: a table sees what is assigned, not what is changed inside of it.
         return Delay(self.flights + other.flights, self.minutes + other.minutes)
 
 
