@@ -163,6 +163,13 @@ class Stream(Service, Generic[T_co]):
             self._event_of = record
         return self._event
 
+    def events_in_progress(self) -> list[Event[Any]]:
+        """The event being processed, or those of the list that `take` has handed out."""
+        if self.taken:
+            return [self.make_event(record, cursor, value) for cursor, record, value in self.taken]
+        event = self.current_event
+        return [] if event is None else [event]
+
     @property
     def is_topic(self) -> bool:
         """Does it read a topic (and may its agent write tables)?"""

@@ -42,6 +42,8 @@ class Owner(Protocol):
 
     async def call_on_error(self, exc: Exception) -> None: ...
 
+    async def answer_error(self, stream: Stream[Any], exc: Exception) -> None: ...
+
     def count_skipped(self, stream: Stream[Any]) -> None: ...
 
 
@@ -138,6 +140,7 @@ class Actor:
                 "Agent %s raised%s; the event is skipped (error policy 'skip')",
                 agent.name, where, exc_info=exc,
             )  # fmt: skip
+            await agent.answer_error(stream, exc)
             stream.failed(redeliver=False)
             agent.count_skipped(stream)
             return

@@ -85,7 +85,7 @@ class Agent(Service):
         super().__init__(beacon=beacon, loop=loop)
         self.app = app
         self.fun = fun
-        self.name = name or f"{module_name_of(fun)}.{fun.__qualname__}"
+        self.name = name or f"{module_name_of(fun)}.{fun.__qualname__}".replace(".<locals>", "")
         self.concurrency = concurrency
         self.help = help if help is not None else (getdoc(fun) or "")
         self.isolated_partitions = isolated_partitions
@@ -272,11 +272,17 @@ class Agent(Service):
             self._sinks.append(sink)
 
     async def call_on_error(self, exc: Exception) -> None:
-        """Tell who asked to be told, and, for a request, the caller."""
+        """Tell who asked to be told."""
         if self._on_error is not None:
             result = self._on_error(self, exc)
             if isawaitable(result):
                 await result
+
+    async def answer_error(self, stream: Stream[Any], exc: Exception) -> None:
+        """The event is left out: if it was a request, its caller need not wait any longer."""
+        for event in stream.events_in_progress():
+            if REPLY_HEADER in event.headers:
+                await self._reply(event, None, [type(exc).__name__, str(exc)])
 
     def count_skipped(self, stream: Stream[Any]) -> None:
         """An event was left out by its error policy."""
