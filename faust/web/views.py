@@ -103,35 +103,35 @@ class View:
         """Answer a request for which a `WebError` was raised; override for another form."""
         return self.error(exc.code, exc.detail, **exc.extra_context)
 
-    async def head(self, request: Request, **kwargs: Any) -> Any:
+    async def head(self, *args: Any, **kwargs: Any) -> Any:
         """Answer HEAD: as GET; the server leaves the body out."""
-        return await self.methods["get"](request, **kwargs)
+        return await self.methods["get"](*args, **kwargs)
 
-    async def get(self, request: Request, **kwargs: Any) -> Any:
+    async def get(self, *args: Any, **kwargs: Any) -> Any:
         """Answer GET."""
         raise exceptions.MethodNotAllowed
 
-    async def post(self, request: Request, **kwargs: Any) -> Any:
+    async def post(self, *args: Any, **kwargs: Any) -> Any:
         """Answer POST."""
         raise exceptions.MethodNotAllowed
 
-    async def put(self, request: Request, **kwargs: Any) -> Any:
+    async def put(self, *args: Any, **kwargs: Any) -> Any:
         """Answer PUT."""
         raise exceptions.MethodNotAllowed
 
-    async def patch(self, request: Request, **kwargs: Any) -> Any:
+    async def patch(self, *args: Any, **kwargs: Any) -> Any:
         """Answer PATCH."""
         raise exceptions.MethodNotAllowed
 
-    async def delete(self, request: Request, **kwargs: Any) -> Any:
+    async def delete(self, *args: Any, **kwargs: Any) -> Any:
         """Answer DELETE."""
         raise exceptions.MethodNotAllowed
 
-    async def options(self, request: Request, **kwargs: Any) -> Any:
+    async def options(self, *args: Any, **kwargs: Any) -> Any:
         """Answer OPTIONS."""
         raise exceptions.MethodNotAllowed
 
-    async def search(self, request: Request, **kwargs: Any) -> Any:
+    async def search(self, *args: Any, **kwargs: Any) -> Any:
         """Answer SEARCH."""
         raise exceptions.MethodNotAllowed
 

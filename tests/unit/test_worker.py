@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def same_log() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
-def worker(**options: object) -> faust.Worker:
+def worker(**options: Any) -> faust.Worker:
     app = faust.App("w", broker="memory://", web_enabled=False, **options)
     return faust.Worker(app, loglevel="info")
 

@@ -31,7 +31,7 @@ class TableOwners(View):
 
     in_server = True
 
-    async def get(self, request: Request, name: str = "", **params: Any) -> Response:
+    async def get(self, request: Request, name: str) -> Response:
         """Answer with partition -> URL of the worker."""
         table = _table(self.app, name)
         return self.json(_by_group(self.app).get(str(table.partitions), {}))
@@ -42,7 +42,7 @@ class KeyOwner(View):
 
     in_server = True
 
-    async def get(self, request: Request, name: str = "", key: str = "", **params: Any) -> Response:
+    async def get(self, request: Request, name: str, key: str) -> Response:
         """Answer with the URL of the worker."""
         table = _table(self.app, name)
         try:

@@ -37,7 +37,7 @@ class TableDetail(View):
 
     in_server = True
 
-    async def get(self, request: Request, name: str = "", **params: Any) -> Response:
+    async def get(self, request: Request, name: str) -> Response:
         """Answer with name, help, and the partitions that are here."""
         table = _table(self.app, name)
         return self.json({**_described(table), "partitions": _partitions(table)})
@@ -48,7 +48,7 @@ class TableKey(View):
 
     in_server = True
 
-    async def get(self, request: Request, name: str = "", key: str = "", **params: Any) -> Response:
+    async def get(self, request: Request, name: str, key: str) -> Response:
         """Answer with the value; with its current windows where the table has windows."""
         table = _table(self.app, name)
         for candidate in keys_from_text(table.key_type, key):

@@ -118,7 +118,8 @@ def test_metrics_are_there_for_prometheus() -> None:
 
 def test_a_used_port_is_refused_with_the_option_to_change() -> None:
     async def main() -> None:
-        async with make_app() as first:
+        first = make_app()
+        async with first:
             second = make_app()
             second.conf.web_port = first.web.port
             with pytest.raises(ImproperlyConfigured, match="--web-port"):
@@ -163,3 +164,31 @@ def test_keys_in_paths_are_read_by_the_key_type(key_type: Any, text: str, keys: 
 def test_a_path_that_is_no_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="no key of type int"):
         keys_from_text(int, "abc")
+
+
+def test_windows_and_sets_are_read_by_key() -> None:
+    app = make_app()
+    hops = app.Table("hops", default=int, key_type=int).hopping(60.0, 30.0)
+    seen = app.Set("seen", key_type=str)
+
+    @app.agent()
+    async def count(stream: Any) -> None:
+        async for value in stream:
+            hops[5] += 1
+            seen.add(value)
+            done.set()
+
+    done = asyncio.Event()
+
+    async def client(session: aiohttp.ClientSession, url: str) -> None:
+        await count.send("x")
+        await done.wait()
+        async with session.get(f"{url}/table/hops/5/") as answer:
+            windows = await answer.json()
+        assert [window["value"] for window in windows] == [1, 1]
+        assert windows[1]["start"] - windows[0]["start"] == 30.0
+        for key, status in (("x", 200), ("y", 404)):
+            async with session.get(f"{url}/table/seen/{key}/") as answer:
+                assert answer.status == status
+
+    serve(app, client)
