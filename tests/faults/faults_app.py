@@ -1,7 +1,8 @@
 """A worker to be killed: counts per key, remembers the last number, sends the id to the sink.
 
-Everything comes by environment variables (`faults_cluster` sets them).  It ends by itself when
-whoever started it is gone.
+It is imported by ``faust -A faults_app worker`` and nobody else.  What differs between runs comes
+by environment variables (`faults_cluster` sets them).  It ends by itself when whoever started it is
+gone.
 """
 
 from __future__ import annotations
@@ -13,24 +14,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faults_marks import PHASES, Marks
+from faults_marks import Marks
 
 import faust
-from faust.worker import Worker
 
 NAME = os.environ["FAULTS_NAME"]
 #: Every so many events of the flow one that waits inside itself, so that cuts meet it there.
 SLOW_EVERY = 50
-SLOW_SECONDS = 0.002
+SLOW_SECONDS = 0.005
 
 app = faust.App(
     os.environ["FAULTS_APP"],
     broker=os.environ["FAULTS_BROKER"],
     store=os.environ["FAULTS_STORE"],
-    datadir=os.environ["FAULTS_DATADIR"],
     web_host="127.0.0.1",
-    web_bind="127.0.0.1",
-    web_port=int(os.environ["FAULTS_WEB_PORT"]),
     topic_partitions=int(os.environ["FAULTS_PARTITIONS"]),
     broker_session_timeout=float(os.environ["FAULTS_SESSION"]),
     broker_heartbeat_interval=float(os.environ["FAULTS_SESSION"]) / 5,
@@ -61,7 +58,6 @@ sink = app.topic(os.environ["FAULTS_SINK"], key_type=str, value_type=Seen)
 count = app.Table("count", default=int, key_type=str, value_type=int)
 last = app.Table("last", default=int, key_type=str, value_type=int)
 marks = Marks(Path(os.environ["FAULTS_MARKS"]))
-_EVENT = PHASES.index("event")
 #: (id, seconds): the event at which to block the whole loop, once.
 _block_at, _block_for = (float(x) for x in os.environ.get("FAULTS_BLOCK", "-1:0").split(":"))
 
@@ -70,17 +66,22 @@ _block_at, _block_for = (float(x) for x in os.environ.get("FAULTS_BLOCK", "-1:0"
 async def counter(stream: Any) -> None:
     """Count, remember, tell."""
     async for event in stream:
-        marks.bytes[_EVENT] = 1
         count[event.key] += 1
         if event.id % SLOW_EVERY == 0:
-            await asyncio.sleep(SLOW_SECONDS)
+            await wait_inside()
         if event.id >= _block_at >= 0:
             _block_once()
         last[event.key] = event.seq
         await sink.send(
             key=event.key, value=Seen(id=event.id, key=event.key, seq=event.seq, by=NAME)
         )
-        marks.bytes[_EVENT] = 0
+
+
+async def wait_inside() -> None:
+    """Be inside an event for a while, with one table written and the other not."""
+    marks.begin("event")
+    await asyncio.sleep(SLOW_SECONDS)
+    marks.end("event")
 
 
 def _block_once() -> None:
@@ -128,7 +129,5 @@ def _end_with_parent() -> None:
     os._exit(70)
 
 
-if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _watch_the_engine()
-    Worker(app, loglevel=os.environ.get("FAULTS_LOGLEVEL", "INFO")).execute_from_commandline()
+threading.Thread(target=_end_with_parent, daemon=True).start()
+_watch_the_engine()

@@ -165,8 +165,9 @@ class Cluster:
         made = Marks(marks)
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                [sys.executable, str(HERE / "faults_app.py")],
-                env={**os.environ, **self._environment(name, slot, port, marks), **environment},
+                [sys.executable, "-m", "faust", "-A", "faults_app", *self._arguments(slot, port)],
+                env={**os.environ, **self._environment(name, marks), **environment},
+                cwd=HERE,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -176,7 +177,12 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
-    def _environment(self, name: str, slot: int, port: int, marks: Path) -> dict[str, str]:
+    def _arguments(self, slot: int, port: int) -> list[str]:
+        directory = ["--datadir", str(self.data(slot))]
+        web = ["--web-port", str(port), "--web-bind", "127.0.0.1"]
+        return [*directory, "worker", "-l", "INFO", *web]
+
+    def _environment(self, name: str, marks: Path) -> dict[str, str]:
         plan = self.plan
         return {
             "PYTHONPATH": os.pathsep.join([str(HERE.parent.parent), str(HERE)]),
@@ -184,8 +190,6 @@ class Cluster:
             "FAULTS_APP": plan.app,
             "FAULTS_BROKER": plan.broker,
             "FAULTS_STORE": plan.store,
-            "FAULTS_DATADIR": str(self.data(slot)),
-            "FAULTS_WEB_PORT": str(port),
             "FAULTS_PARTITIONS": str(plan.partitions),
             "FAULTS_SESSION": str(plan.session),
             "FAULTS_COMMIT_INTERVAL": str(plan.commit_interval),

@@ -1,13 +1,20 @@
-"""What a worker was doing when it died: a few bytes of a mapped file, which outlive the process.
+"""What a worker was doing when it died, and what it shall be doing when it dies.
 
-Each kind of work has a byte of its own, because they overlap: an agent may be inside an event on the
-main thread while the I/O thread waits for a changelog's acknowledgement.  `Marks.phase` names the one
-that says most.
+A few bytes of a mapped file, which outlive the process.  Each kind of work has a byte of its own,
+because they overlap: an agent may be inside an event while the changelog's acknowledgement is
+waited for.  One more byte is a *wish*: the phase in which the process is to be killed.  The kill is a
+SIGKILL that the process sends to itself from another thread, at a random moment of that phase: nobody
+outside is quick enough to hit a phase of a millisecond.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
+import random
+import signal
+import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,6 +24,11 @@ __all__ = ["PHASES", "Marks"]
 #: What can be going on, the rarest first; what comes first names the phase.
 PHASES = ("undo", "restore", "apply", "commit", "cut", "produce", "event")
 
+#: Where the wish stands.
+_WISH = len(PHASES)
+#: A phase that is to be the last one is interrupted within so many seconds.
+LAST_SECONDS = 0.003
+
 Method = Callable[..., Any]
 
 
@@ -25,9 +37,9 @@ class Marks:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            path.write_bytes(bytes(len(PHASES)))
+            path.write_bytes(bytes(len(PHASES) + 1))
         with open(path, "r+b") as file:
-            self.bytes = mmap.mmap(file.fileno(), len(PHASES))
+            self.bytes = mmap.mmap(file.fileno(), len(PHASES) + 1)
 
     @property
     def phase(self) -> str:
@@ -38,20 +50,39 @@ class Marks:
         return "idle"
 
     def doing(self, phase: str) -> bool:
-        """Is this, whatever else there may be, going on?"""
+        """Is (or was) this, whatever else there may be, going on?"""
         return self.bytes[PHASES.index(phase)] != 0
+
+    # -- for whoever kills ---------------------------------------------------------------------
+
+    def wish(self, phase: str | None) -> None:
+        """Let the process die in its next phase of this kind; ``None``: let it live."""
+        self.bytes[_WISH] = 0 if phase is None else 1 + PHASES.index(phase)
+
+    # -- for the worker ------------------------------------------------------------------------
+
+    def begin(self, phase: str) -> None:
+        """A phase begins; it may be the last."""
+        number = PHASES.index(phase)
+        self.bytes[number] = (self.bytes[number] + 1) % 256
+        if self.bytes[_WISH] == number + 1:
+            threading.Thread(target=_die, daemon=True).start()
+
+    def end(self, phase: str) -> None:
+        """A phase ends."""
+        number = PHASES.index(phase)
+        self.bytes[number] = (self.bytes[number] - 1) % 256
 
     def wrap(self, phase: str, method: Method) -> Method:
         """Return the coroutine method, which marks itself while it runs."""
-        number, marks = PHASES.index(phase), self.bytes
 
         def marked(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
             async def call() -> Any:
-                marks[number] = (marks[number] + 1) % 256
+                self.begin(phase)
                 try:
                     return await method(*args, **kwargs)
                 finally:
-                    marks[number] = (marks[number] - 1) % 256
+                    self.end(phase)
 
             return call()
 
@@ -59,13 +90,17 @@ class Marks:
 
     def wrap_sync(self, phase: str, method: Method) -> Method:
         """Return the method, which marks itself while it runs."""
-        number, marks = PHASES.index(phase), self.bytes
 
         def marked(*args: Any, **kwargs: Any) -> Any:
-            marks[number] = 1
+            self.begin(phase)
             try:
                 return method(*args, **kwargs)
             finally:
-                marks[number] = 0
+                self.end(phase)
 
         return marked
+
+
+def _die() -> None:
+    time.sleep(random.uniform(0.0, LAST_SECONDS))
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from random import Random
 
 from faults_cluster import Cluster, Plan, WorkerProcess
-from faults_marks import PHASES
+from faults_marks import LAST_SECONDS
 from faults_workload import Flow, Kept, numbered
 
-from faust.testing.oracle import Truth, check_sink, check_table
+from faust.testing.oracle import Event, Truth, check_sink, check_table
 
-__all__ = ["Kill", "Report", "storm"]
+__all__ = ["Kill", "Report", "judge", "running", "settle", "storm"]
 
 WORKERS = 3
 KEYS = 5_000
+#: Phases of a worker that has nothing to restore.
+WORKING = ("produce", "commit", "event", "cut", "apply")
 #: How long a kill waits for the phase that it is meant for (seconds).
-AIM = 2.5
+AIM = 1.5
 #: How long the last events may take once nobody is killed any more (seconds).
 DRAIN = 120.0
 
@@ -56,6 +59,7 @@ class Report:
     duplicates: int = 0
     wrong_keys: int = 0
     longest_pause: float = 0.0
+    healed_in: float = 0.0
     findings: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -64,15 +68,16 @@ class Report:
         landed = sum(1 for kill in self.kills if kill.lag)
         return (
             f"{self.label}: {self.events} events, {len(self.kills)} kills ({landed} under lag; "
-            f"{shown}), {self.lost} lost, {self.duplicates} duplicates, {self.wrong_keys} wrong keys, "
-            f"longest without a commit {self.longest_pause:.1f} s"
+            f"{shown}), {self.lost} lost, {self.duplicates} duplicates, "
+            f"{self.wrong_keys} wrong keys, longest without a commit {self.longest_pause:.1f} s, all done "
+            f"{self.healed_in:.1f} s after the last fault"
         )
 
 
 async def storm(
-    plan: Plan, label: str, *, seconds: float, rate: float, every: float, seed: int
+    plan: Plan, label: str, *, seconds: float, rate: float, rest: float, seed: int
 ) -> Report:
-    """Send for some seconds, kill a worker every so often, and let the oracle judge.
+    """Send for some seconds, kill in bursts with some rest in between, and let the oracle judge.
 
     Raises:
         AssertionError: it did not come to an end; the notes have the workers' logs.
@@ -80,78 +85,132 @@ async def storm(
     random = Random(seed)
     events = numbered(int(seconds * rate), KEYS, seed)
     report = Report(label, len(events))
+    async with running(plan, events, rate) as (cluster, flow, sending):
+        killer = _Killer(cluster, flow, report, random)
+        while not sending.done():
+            await killer.burst()
+            await asyncio.wait([sending], timeout=random.uniform(0.3, 1.0) * rest)
+        await settle(report, cluster, flow, sending)
+        await judge(report, cluster, flow)
+    return report
+
+
+@asynccontextmanager
+async def running(
+    plan: Plan, events: Sequence[Event], rate: float, workers: int = WORKERS, **environment: str
+) -> AsyncIterator[tuple[Cluster, Flow, asyncio.Task[None]]]:
+    """A cluster that is ready, and its flow, which is being sent (the task ends when all is)."""
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(Cluster(plan))
         flow = await stack.enter_async_context(Flow(plan, events))
-        for slot in range(WORKERS):
-            cluster.start(slot)
+        for slot in range(workers):
+            cluster.start(slot, **environment)
         await cluster.tables()
         watching = asyncio.create_task(flow.watch())
         sending = asyncio.create_task(flow.send(rate))
         try:
-            await _kill_until(sending, cluster, flow, report, every, random)
-            await sending
-            await flow.until_done(DRAIN, cluster.check_alive)
+            yield cluster, flow, sending
         finally:
             for task in (watching, sending):
                 task.cancel()
             await asyncio.gather(watching, sending, return_exceptions=True)
-        report.longest_pause = flow.progress.longest
-        await judge(report, cluster, flow, Truth(events))
-    return report
 
 
-async def _kill_until(
-    sending: asyncio.Task[None],
-    cluster: Cluster,
-    flow: Flow,
-    report: Report,
-    every: float,
-    random: Random,
+async def settle(report: Report, cluster: Cluster, flow: Flow, sending: asyncio.Task[None]) -> None:
+    """Wait until all is sent and committed."""
+    began = time.monotonic()
+    await sending
+    await flow.until_done(DRAIN, cluster.check_alive)
+    report.healed_in = time.monotonic() - began
+
+
+class _Killer:
+    """Kills in bursts, replaces the dead, and lets the group come to itself in between.
+
+    A burst takes two workers at once, each in a phase of a commit or of an event.  In every other
+    burst those who take over are killed as well, while they restore.
+    """
+
+    def __init__(self, cluster: Cluster, flow: Flow, report: Report, random: Random) -> None:
+        self._cluster = cluster
+        self._flow = flow
+        self._report = report
+        self._random = random
+        self._phases = cycle(WORKING)
+        self._bursts = 0
+
+    async def burst(self) -> None:
+        """Kill two, or more; start replacements."""
+        self._bursts += 1
+        victims = self._random.sample(self._cluster.living(), 2)
+        for victim in victims:
+            victim.marks.wish(next(self._phases))
+        await self._until_dead(victims, 1, AIM)
+        for victim in victims:
+            victim.kill()
+        await self._note(victims)
+        if self._bursts % 2 == 0:
+            await self._kill_heirs("undo" if self._bursts % 4 else "restore")
+        await self._replace()
+
+    async def _kill_heirs(self, phase: str) -> None:
+        """Kill whoever restores now; one replacement is there to take part in it."""
+        await self._replace(1)
+        heirs = self._cluster.living()
+        for heir in heirs:
+            heir.killed = True  # it is going to be
+            heir.marks.wish(phase)
+        await self._until_dead(heirs, len(heirs) - 1, self._cluster.plan.session + AIM)
+        for heir in heirs:
+            heir.marks.wish(None)
+        await asyncio.sleep(LAST_SECONDS * 3)  # who had begun to die is dead
+        for heir in heirs:
+            heir.killed = not heir.alive
+        await self._note([heir for heir in heirs if heir.killed])
+
+    async def _until_dead(
+        self, workers: Sequence[WorkerProcess], left: int, timeout: float
+    ) -> None:
+        """Wait until no more than ``left`` of these live, or the time is over."""
+        deadline = time.monotonic() + timeout
+        while sum(w.alive for w in workers) > left and time.monotonic() < deadline:  # noqa: ASYNC110 - processes
+            await asyncio.sleep(0.002)
+
+    async def _note(self, victims: Sequence[WorkerProcess]) -> None:
+        seen = await self._flow.look()
+        for victim in victims:
+            self._report.kills.append(
+                Kill(
+                    victim.name, victim.marks.phase, seen.lag, dict(seen.committed), dict(seen.ends)
+                )
+            )
+
+    async def _replace(self, count: int = WORKERS) -> None:
+        """Start workers where some are missing, some of them on a wiped directory."""
+        used = {worker.slot for worker in self._cluster.living()}
+        for slot in sorted(set(range(WORKERS)) - used)[:count]:
+            await asyncio.sleep(self._random.uniform(0.1, 1.0))
+            if self._random.random() < 0.5:
+                self._cluster.wipe(slot)
+            self._cluster.start(slot)
+        self._cluster.check_alive()
+
+
+async def judge(
+    report: Report, cluster: Cluster, flow: Flow, *, any_duplicates: bool = False
 ) -> None:
-    """Kill and replace until everything is sent; each kill waits a little for its phase."""
-    while not sending.done():
-        began = time.monotonic()
-        victim = random.choice(cluster.living())
-        wanted = PHASES[len(report.kills) % len(PHASES)]
-        report.kills.append(await _kill(cluster, flow, victim, wanted))
-        await asyncio.sleep(random.uniform(0.1, every / 2))
-        if random.random() < 0.5:
-            cluster.wipe(victim.slot)
-        cluster.start(victim.slot)
-        cluster.check_alive()
-        left = every - (time.monotonic() - began)
-        await asyncio.wait([sending], timeout=max(0.1, left))
+    """Compare: the tables on whoever has them, the sink, and the tables restored from nothing.
 
+    All must have been sent and be committed.
 
-async def _kill(cluster: Cluster, flow: Flow, victim: WorkerProcess, wanted: str) -> Kill:
-    if wanted in ("restore", "undo"):
-        victim = await _somebody_who(cluster, wanted) or victim
-    else:
-        deadline = time.monotonic() + AIM
-        while time.monotonic() < deadline and not victim.marks.doing(wanted):
-            await asyncio.sleep(0)
-    victim.kill()
-    phase = wanted if victim.marks.doing(wanted) else victim.marks.phase
-    seen = await flow.look()
-    return Kill(victim.name, phase, seen.lag, dict(seen.committed), dict(seen.ends))
-
-
-async def _somebody_who(cluster: Cluster, wanted: str) -> WorkerProcess | None:
-    deadline = time.monotonic() + AIM
-    while time.monotonic() < deadline:
-        for worker in cluster.living():
-            if worker.marks.doing(wanted):
-                return worker
-        await asyncio.sleep(0)
-    return None
-
-
-async def judge(report: Report, cluster: Cluster, flow: Flow, truth: Truth) -> None:
-    """Compare: the tables on whoever has them, the sink, and the tables restored from nothing."""
+    Arguments:
+        any_duplicates: Do not ask where duplicates come from.
+    """
+    truth = Truth(flow.events)
+    report.longest_pause = flow.progress.longest
     await _judge_tables(report, cluster, truth, "live")
     await cluster.terminate(*cluster.living())
-    judge_sink(report, await flow.sink(), flow, truth)
+    judge_sink(report, await flow.sink(), flow, truth, any_duplicates=any_duplicates)
     for slot in {worker.slot for worker in cluster.workers}:
         cluster.wipe(slot)
     cluster.start(0)
@@ -171,7 +230,9 @@ async def _judge_tables(report: Report, cluster: Cluster, truth: Truth, when: st
         )
 
 
-def judge_sink(report: Report, sink: Sequence[Kept], flow: Flow, truth: Truth) -> None:
+def judge_sink(
+    report: Report, sink: Sequence[Kept], flow: Flow, truth: Truth, *, any_duplicates: bool = False
+) -> None:
     """Nothing is lost, all is in order, and what is twice was handled since the last commit."""
     report.findings += check_sink(truth, [kept.sighting for kept in sink])
     seen = Counter(kept.id for kept in sink)
@@ -187,7 +248,7 @@ def judge_sink(report: Report, sink: Sequence[Kept], flow: Flow, truth: Truth) -
             if kill is None or offset < kill.committed.get(partition, 0):
                 wrong.append(f"{kept.id} at {partition}:{offset} by {first.by}, then by {kept.by}")
         earlier[kept.id] = kept
-    if wrong:
+    if wrong and not any_duplicates:
         report.findings.append(
             f"I3 duplicates: {len(wrong)} not of events since a victim's last commit: {wrong[:5]}"
         )

@@ -225,8 +225,6 @@ class Flow:
                 fetched = await reader.fetch(1.0)
                 assert not fetched.errors, fetched.errors
                 for batch in fetched.batches:
-                    for record in batch.records():
-                        if record.value is not None:
-                            found.append(_kept(json.loads(record.value)))
+                    found += [_kept(json.loads(r.value)) for r in batch.records() if r.value]
         await reader.close()
         return found

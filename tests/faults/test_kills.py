@@ -61,7 +61,7 @@ def short_storms(
     storms = {
         "sqlite": storm(
             plan_for(f"sqlite://{directory}/broker.db", "memory://", directory),
-            "sqlite, memory", seconds=62, rate=700, every=4.0, seed=seed,
+            "sqlite, memory", seconds=62, rate=700, rest=4.0, seed=seed,
         )
     }  # fmt: skip
     try:
@@ -71,7 +71,7 @@ def short_storms(
     node: KafkaNode = request.getfixturevalue("kafka")
     storms["kafka"] = storm(
         plan_for(node.url, "rocksdb://", directory),
-        "kafka, rocksdb", seconds=62, rate=700, every=4.5, seed=seed + 1,
+        "kafka, rocksdb", seconds=62, rate=700, rest=4.0, seed=seed + 1,
     )  # fmt: skip
     return run_together(storms)
 
@@ -109,4 +109,4 @@ def test_workers_killed_for_minutes_lose_nothing_and_leave_exact_tables(
         url = f"sqlite://{tmp_path}/broker.db"
     plan = plan_for(url, store, tmp_path)
     label = f"{broker}, {store}, seed {seed}"
-    check(asyncio.run(storm(plan, label, seconds=240, rate=1500, every=5.0, seed=seed)))
+    check(asyncio.run(storm(plan, label, seconds=240, rate=1500, rest=6.0, seed=seed)))

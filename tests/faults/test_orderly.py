@@ -1,0 +1,146 @@
+"""Faults that are no reason to lose anything, nor to do anything twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from faults_cluster import Cluster, Plan, WorkerProcess
+from faults_storm import KEYS, Report, judge, running, settle
+from faults_workload import Flow, numbered
+
+from tools.kafka import KafkaNode
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+BROKERS = ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
+SESSION = 6.0
+RATE = 600.0
+
+
+@pytest.fixture
+def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
+    """Names of its own, on the broker that the test's parameter names; tables in RocksDB."""
+    broker = request.getfixturevalue("broker")
+    url = f"sqlite://{tmp_path}/broker.db"
+    if broker == "kafka":
+        node: KafkaNode = request.getfixturevalue("kafka")
+        url = node.url
+    name = f"orderly-{uuid4().hex[:8]}"
+    return Plan(name, url, "rocksdb://", SESSION, tmp_path / name)
+
+
+async def settle_and_judge(
+    report: Report,
+    cluster: Cluster,
+    flow: Flow,
+    sending: asyncio.Task[None],
+    *,
+    any_duplicates: bool = False,
+) -> None:
+    await settle(report, cluster, flow, sending)
+    await judge(report, cluster, flow, any_duplicates=any_duplicates)
+    print(report)
+    assert not report.findings, "\n".join(report.findings)
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_workers_that_join_and_leave_in_order_do_nothing_twice(plan: Plan) -> None:
+    asyncio.run(join_and_leave(plan))
+
+
+async def join_and_leave(plan: Plan) -> None:
+    events = numbered(int(20 * RATE), KEYS, seed=3)
+    report = Report("joins and leaves", len(events))
+    async with running(plan, events, RATE, workers=2) as (cluster, flow, sending):
+        first, second = cluster.living()
+        third = cluster.start(2)
+        await asyncio.sleep(5)
+        await cluster.terminate(first)
+        await asyncio.sleep(2)
+        cluster.start(0)
+        await asyncio.sleep(4)
+        await cluster.terminate(second, third)
+        await asyncio.sleep(1)
+        cluster.start(1)
+        await settle_and_judge(report, cluster, flow, sending)
+    assert report.duplicates == 0
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_worker_that_blocks_its_loop_past_its_session_causes_no_rebalance(plan: Plan) -> None:
+    asyncio.run(block(plan))
+
+
+async def block(plan: Plan) -> None:
+    events = numbered(int(16 * RATE), KEYS, seed=4)
+    report = Report("a blocked loop", len(events))
+    blocking = {"FAULTS_BLOCK": f"{2 * RATE:.0f}:{1.5 * SESSION}"}
+    async with running(plan, events, RATE, workers=2, **blocking) as (cluster, flow, sending):
+        before = {worker.name: rounds_of(worker) for worker in cluster.living()}
+        await settle(report, cluster, flow, sending)
+        after = {worker.name: rounds_of(worker) for worker in cluster.living()}
+        assert after == before
+        for worker in cluster.living():
+            assert "blocking is over" in worker.log.read_text(), "it has not blocked"
+        await settle_and_judge(report, cluster, flow, sending)
+    assert report.duplicates == 0
+
+
+def rounds_of(worker: WorkerProcess) -> int:
+    answer = worker.get("/dump/")
+    assert answer is not None, f"{worker.name} does not answer"
+    rounds: int = answer["rounds"]
+    return rounds
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_worker_told_to_stop_while_it_restores_ends_in_order(plan: Plan) -> None:
+    asyncio.run(stop_in_restores(plan))
+
+
+async def stop_in_restores(plan: Plan) -> None:
+    events = numbered(int(6 * RATE), KEYS, seed=5)
+    report = Report("stopped while restoring", len(events))
+    async with running(plan, events, RATE, workers=1) as (cluster, flow, sending):
+        await settle(report, cluster, flow, sending)
+        await cluster.terminate(*cluster.living())
+        for attempt in range(5):
+            cluster.wipe(0)
+            worker = cluster.start(0)
+            await cluster.until("a restore", lambda w=worker: w.marks.doing("restore"))
+            await asyncio.sleep(attempt * 0.004)
+            await cluster.terminate(worker)
+        cluster.start(0)
+        await settle_and_judge(report, cluster, flow, sending)
+    assert report.duplicates == 0
+
+
+@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.mark.parametrize("away", [4.0, pytest.param(20.0, marks=pytest.mark.soak)])
+def test_a_broker_that_is_away_for_a_while_costs_nothing(
+    plan: Plan, kafka: KafkaNode, away: float
+) -> None:
+    asyncio.run(broker_away(plan, kafka, away))
+
+
+async def broker_away(plan: Plan, kafka: KafkaNode, away: float) -> None:
+    events = numbered(int(12 * RATE), KEYS, seed=6)
+    report = Report(f"the broker away for {away:.0f} s", len(events))
+    async with running(plan, events, RATE) as (cluster, flow, sending):
+        await asyncio.sleep(4)
+        kafka.suspend()
+        try:
+            await asyncio.sleep(away)
+        finally:
+            kafka.resume()
+        began = time.monotonic()
+        await settle(report, cluster, flow, sending)
+        report.healed_in = time.monotonic() - began
+        # A session that ran out meanwhile is a worker that has lost its tasks.
+        await judge(report, cluster, flow, any_duplicates=True)
+    print(report)
+    assert not report.findings, "\n".join(report.findings)
