@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from faust._engine.changelogs import Changelogs
 from faust._engine.tasks import ActiveTask, Cut, TableCut
 from faust._machines import commits
 from faust._machines.commits import TaskEntry
@@ -85,21 +86,18 @@ class Committer:
         on_committed: Callable[[float, dict[TP, int]], None],
     ) -> None:
         from faust.transport.base import Commit
-        from faust.transport.records import new_builder
 
-        self._new_builder = new_builder
+        self._changelogs = Changelogs(transport, producer, batch_size=batch_size, now=clock.time)
         self._make_commit = Commit
         self._bridge = bridge
         self._clock = clock
         self._transport = transport
-        self._producer = producer
         self._membership = membership
         self._outbox = outbox
         self._group_id = group_id
         self._cluster_id = cluster_id
         self._writer = writer
         self._interval = interval
-        self._batch_size = batch_size
         self._tasks = tasks
         self._generation = generation
         self._on_committed = on_committed
@@ -151,8 +149,11 @@ class Committer:
             RetryableError: the broker does not answer; nothing is committed.
             ProducerSendError: a message that an event had sent cannot be delivered.
             FencedMember: another process has our static member id.
+            OSError: a local store cannot be written; all is committed, and it is behind.
         """
         async with self._lock:
+            if self._generation() < 0:
+                return False  # whatever we have is not ours: a broker might not even fence it
             began = time.perf_counter()
             cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
             if not cuts:
@@ -167,9 +168,10 @@ class Committer:
                     if cut.task.run.alive:
                         cut.undo()
                 raise
+            broken: OSError | None = None
             for cut in cuts:
                 if cut in committed:
-                    self._apply(cut, committed[cut])
+                    broken = self._apply(cut, committed[cut]) or broken
                 else:
                     cut.undo()
             if committed:
@@ -178,6 +180,8 @@ class Committer:
                     time.perf_counter() - began,
                     {tp: at for cut in committed for tp, at in cut.positions.items()},
                 )
+            if broken is not None:
+                raise broken
             return len(committed) == len(cuts)
 
     # 1 -------------------------------------------------------------------------------
@@ -222,43 +226,42 @@ class Committer:
 
     async def _produce(self, cuts: Sequence[Cut]) -> None:
         tables = [table for cut in cuts for table in cut.tables if table.taken]
-        batches: list[tuple[TP, Any, int]] = []
-        owners: list[TableCut] = []
         for table in tables:
             table.entries = table.piece.encode_cut(table.taken)
-            for builder, count in self._build(table.entries):
-                batches.append((table.changelog, builder, count))
-                owners.append(table)
         barrier = asyncio.ensure_future(self._outbox.barrier())
         try:
-            if batches:
-                ends = await self._bridge.call_io(self._produce_batches, batches)
-                for table, end in zip(owners, ends, strict=True):
-                    table.position = max(table.position, end)
+            if tables:
+                await self._bridge.call_io(self._append_all, tables)
+                for table in tables:
+                    await self._take_charge(table)
             await barrier
         finally:
             if not barrier.done():
                 barrier.cancel()
             await asyncio.gather(barrier, return_exceptions=True)
 
-    def _build(self, entries: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[Any, int]]:
-        stamp = int(self._clock.time() * 1000)
-        built: list[tuple[Any, int]] = []
-        builder, count = self._new_builder(self._batch_size), 0
-        for key, value in entries:
-            if builder.append(count, stamp, key, value, []) is None:
-                built.append((builder, count))
-                builder, count = self._new_builder(self._batch_size), 0
-                builder.append(0, stamp, key, value, [])
-            count += 1
-        built.append((builder, count))
-        return built
+    async def _append_all(self, tables: Sequence[TableCut]) -> None:
+        """On the I/O loop: append to all changelogs at once."""
+        append = self._changelogs.append
+        ends = await asyncio.gather(
+            *(append(table.changelog, table.entries, table.piece.expected) for table in tables)
+        )
+        for table, (end, foreign) in zip(tables, ends, strict=True):
+            table.position, table.foreign = end, foreign
 
-    async def _produce_batches(self, batches: Sequence[tuple[TP, Any, int]]) -> list[int]:
-        """On the I/O loop: append changelog batches; return the offset after each."""
-        futures = [self._producer.produce(tp, builder) for tp, builder, _ in batches]
-        placed = await asyncio.gather(*futures)
-        return [at.base_offset + count for at, (_, _, count) in zip(placed, batches, strict=True)]
+    async def _take_charge(self, table: TableCut) -> None:
+        """Where somebody else has written to the changelog, write our own values again."""
+        if table.foreign:
+            ours = dict(table.entries)
+
+            def own_value(key: bytes) -> bytes | None:
+                return ours[key] if key in ours else table.piece.committed_bytes(key)
+
+            table.position = await self._bridge.call_io(
+                self._changelogs.repair,
+                table.changelog, table.position, table.foreign, own_value,
+            )  # fmt: skip
+        table.piece.expected = table.position
 
     # 3 -------------------------------------------------------------------------------
 
@@ -334,21 +337,24 @@ class Committer:
 
     # 4 -------------------------------------------------------------------------------
 
-    def _apply(self, cut: Cut, entry: TaskEntry) -> None:
+    def _apply(self, cut: Cut, entry: TaskEntry) -> OSError | None:
         task = cut.task
         task.entry = entry
         task.committed.update(cut.positions)
         task.restless = False
         self.trouble = ""
         if not task.run.alive:
-            return
+            return None
+        broken: OSError | None = None
         now = self._clock.time()
         for table in cut.tables:
-            checkpoint = Checkpoint(
-                table.position, table.piece.topic_id, 0, now, cut.sequence
-            )
+            checkpoint = Checkpoint(table.position, table.piece.topic_id, 0, now, cut.sequence)
             if table.taken or table.position != table.piece.position:
-                table.piece.apply(table.taken, table.entries, checkpoint)
+                try:
+                    table.piece.apply(table.taken, table.entries, checkpoint)
+                except OSError as exc:
+                    broken = exc
+        return broken
 
     def _note(self, trouble: str) -> None:
         if trouble != self.trouble:

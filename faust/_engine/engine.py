@@ -282,6 +282,8 @@ class Engine:
     ) -> None:
         """Start what is new; restoring goes on in the background."""
         self.assignment = assignment
+        if self._stopped:
+            return
         for task_id in sorted(added):
             if task_id not in self.starting and task_id not in self.tasks:
                 self.caught_up.clear()
@@ -419,7 +421,7 @@ class Engine:
         A task that is inside an event gets ``broker_rebalance_grace`` seconds; then the event is
         undone.
         """
-        wanted = list(ids)
+        wanted = sorted(ids)
         starting = [self.starting[i] for i in wanted if i in self.starting]
         for each in starting:
             each.cancel()

@@ -72,10 +72,10 @@ class Delivery:
 
     Attributes:
         tp: Where to.
-        claimed: Has anybody asked what became of one of its records?
+        claims: Of how many of its records has somebody asked what became of them?
     """
 
-    __slots__ = ("_callbacks", "builder", "claimed", "count", "error", "placed", "size", "tp")
+    __slots__ = ("_callbacks", "builder", "claims", "count", "error", "placed", "size", "tp")
 
     def __init__(self, tp: TP, builder: Builder | None) -> None:
         self.tp = tp
@@ -85,7 +85,7 @@ class Delivery:
         self.size = 0
         self.placed: Placed | None = None
         self.error: BaseException | None = None
-        self.claimed = False
+        self.claims = 0
         self._callbacks: list[Callable[[], object]] = []
 
     def done(self) -> bool:
@@ -117,6 +117,13 @@ class FutureMessage(msgspec.Struct, eq=False):
     _delivery: Delivery | None
     _number: int
     _stamp: int
+    _claimed: bool = False
+
+    def _claim(self) -> None:
+        """Somebody wants to know what becomes of it, and so will hear of a failure."""
+        if not self._claimed and self._delivery is not None:
+            self._claimed = True
+            self._delivery.claims += 1
 
     def done(self) -> bool:
         """Is it delivered, or has it failed?"""
@@ -126,7 +133,7 @@ class FutureMessage(msgspec.Struct, eq=False):
         """Return why it failed, if it did."""
         if self._delivery is None or self._delivery.error is None:
             return None
-        self._delivery.claimed = True
+        self._claim()
         return self._send_error(self._delivery.error)
 
     @staticmethod
@@ -138,7 +145,7 @@ class FutureMessage(msgspec.Struct, eq=False):
     def _metadata(self) -> RecordMetadata:
         delivery = self._delivery
         assert delivery is not None
-        delivery.claimed = True
+        self._claim()
         if delivery.error is not None:
             raise self._send_error(delivery.error)
         placed = delivery.placed
@@ -182,7 +189,7 @@ class FutureMessage(msgspec.Struct, eq=False):
         delivery = self._delivery
         assert delivery is not None
         if claim:
-            delivery.claimed = True
+            self._claim()
         delivery.when_done(fun)
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
@@ -287,6 +294,8 @@ class Outbox:
         self._flush_soon: list[tuple[OutboxTarget, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._failed: BaseException | None = None
+        #: The same, on the I/O loop, where it is known first.
+        self._broken: BaseException | None = None
         self._settled: list[_Settled] = []
         self._early: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -447,6 +456,9 @@ class Outbox:
             if self._producer is None:
                 self._done(target, delivery, None, ProducerSendError("the app is stopping"))
                 continue
+            if self._broken is not None:
+                self._done(target, delivery, None, self._broken)
+                continue
             future = self._producer.produce(delivery.tp, builder)
             future.add_done_callback(partial(self._produced, target, delivery))
 
@@ -461,6 +473,19 @@ class Outbox:
             self._done(target, delivery, future.result(), None)
 
     def _done(
+        self,
+        target: OutboxTarget,
+        delivery: Delivery,
+        placed: Placed | None,
+        error: BaseException | None,
+    ) -> None:
+        if error is not None and delivery.claims < delivery.count:
+            # Nothing may overtake what is missing: whoever reads what was forwarded takes the
+            # highest source offset for the last one.
+            self._broken = self._broken or error
+        self._collect(target, delivery, placed, error)
+
+    def _collect(
         self,
         target: OutboxTarget,
         delivery: Delivery,
@@ -501,7 +526,7 @@ class Outbox:
         partition = delivery.tp.partition
         target.under_way[partition] -= 1
         delivery.settle(placed, error)
-        if error is not None and not delivery.claimed:
+        if error is not None and delivery.claims < delivery.count:
             self._failed = self._failed or error
         self.on_delivered(delivery.tp, delivery.count, delivery.size, error)
         if partition in target.open and not target.under_way[partition]:
@@ -545,7 +570,9 @@ class Outbox:
                 delivery.when_done(one_done)
             await ready
         if self._failed is not None:
-            error, self._failed = self._failed, None
+            # It stays so: what the events had sent is missing for good, and no later commit may say
+            # that they are handled.
+            error = self._failed
             retry = " (the broker may be away)" if isinstance(error, BrokerError) else ""
             raise ProducerSendError(f"messages could not be delivered{retry}: {error}") from error
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from faust._engine.changelogs import Changelogs
 from faust._engine.tasks import ActiveTask
 from faust._machines import commits, restore
 from faust._machines.commits import TableMark, TaskEntry
@@ -108,6 +109,7 @@ class Restorer:
         self._on_progress = on_progress
         self._cache_size = cache_size
         self._slots = asyncio.Semaphore(4)
+        self._changelogs = Changelogs(transport, producer, batch_size=1 << 20, now=clock.time)
 
     async def restore(self, task: ActiveTask) -> Restored:
         """Restore one task; returns when its state is exact.
@@ -123,7 +125,7 @@ class Restorer:
             task.run.forwarded.update(entry.forwarded)
         positions = await self._positions(task, found, chosen.positions)
         self._check_readers(task, entry)
-        await asyncio.gather(*(self._restore_table(task, t, entry) for t in task.tables.values()))
+        await self._restore_tables(task, entry)
         task.committed = {tp: c.offset for tp, c in found.items()}
         if not chosen.agrees or len(found) < len(task.sources):
             task.restless = True
@@ -212,6 +214,20 @@ class Restorer:
 
     # -- tables ---------------------------------------------------------------------------
 
+    async def _restore_tables(self, task: ActiveTask, entry: TaskEntry | None) -> None:
+        """All at once; if one fails the others have ended before anybody hears of it."""
+        restoring = [
+            asyncio.ensure_future(self._restore_table(task, table, entry))
+            for table in task.tables.values()
+        ]
+        try:
+            await asyncio.gather(*restoring)
+        except BaseException:
+            for each in restoring:
+                each.cancel()
+            await asyncio.gather(*restoring, return_exceptions=True)
+            raise
+
     async def _restore_table(
         self, task: ActiveTask, table: Collection, entry: TaskEntry | None
     ) -> None:
@@ -220,8 +236,28 @@ class Restorer:
             piece = Slice(task.run, store, table.codec, self._cache_size)
             mark = entry.tables.get(table.name) if entry is not None else None
             job = _Job(table, TP(table.changelog_topic_name, task.run.partition), store, piece)
-            await self._bridge.call_io(self._run, task, job, mark, entry)
+            # The slice owns the store from now on: whoever closes the task closes it, too.
             task.slices[table.name] = piece
+            try:
+                await self._bridge.call_io(self._run, task, job, mark, entry)
+            except asyncio.CancelledError:
+                await self._until_idle(job)
+                raise
+
+    async def _until_idle(self, job: _Job) -> None:
+        """A restore was cancelled: its store is closed next, and nobody may write to it then."""
+        while job.writing:
+            await self._clock.sleep(0.005)
+
+    async def _offload(self, job: _Job, fun: Callable[..., None], *args: Any) -> None:
+        """Let a thread work on a store; a cancellation waits for its end."""
+        job.writing = True
+        work = asyncio.ensure_future(self._bridge.offload(fun, *args))
+        try:
+            await asyncio.shield(work)
+        finally:
+            await asyncio.wait({work})
+            job.writing = False
 
     async def _open(self, table: Collection, partition: int) -> PartitionStore:
         deadline = self._clock.monotonic() + LOCK_PATIENCE
@@ -261,7 +297,7 @@ class Restorer:
         job.topic_id = job.piece.topic_id = topic_id
         job.sequence = entry.sequence if entry is not None else 0
         if plan.wipe:
-            await self._bridge.offload(store.wipe)
+            await self._offload(job, store.wipe)
         if plan.boundary - plan.start > 0 or plan.undo:
             logger.info("Restoring %s: %s", tp, plan.reason)
         await self._apply(job, plan.start, plan.boundary)
@@ -270,7 +306,7 @@ class Restorer:
             position = await self._take_back(job, plan)
         if plan.recommit or position != plan.boundary:
             task.restless = True
-        job.piece.position = position
+        job.piece.position = job.piece.expected = position
         self._on_progress(job.table.name, tp.partition, 0)
 
     async def _bounds(self, tp: TP) -> tuple[int, int, str]:
@@ -288,7 +324,7 @@ class Restorer:
         reported = self._clock.monotonic()
         async for batches, position in self._read(job.changelog, start, end):
             if batches:
-                await self._bridge.offload(self._write, job, batches, start, min(position, end))
+                await self._offload(job, self._write, job, batches, start, min(position, end))
             progress.advance(position)
             now = self._clock.monotonic()
             left = max(0, end - position)
@@ -363,11 +399,13 @@ class Restorer:
         if now_ms < 0 or restore.tail_is_old(first_stamp, now_ms, COMPACTION_LAG_MS):
             kept = plan.with_tail("uncommitted records are too old to be taken back with certainty")
             logger.warning("%s: %d records kept: %s", tp, end - boundary, kept.reason)
-            await self._apply(job, boundary, end)
+            await self._apply(job, boundary, after)
             return after
         records = undo.records(job.store.get)
         logger.info("%s: taking back %d keys that were not committed", tp, len(records))
-        return await self._append(tp, records)
+        foreign = [(end, after - 1)] if after - 1 > end else []
+        written, more = await self._changelogs.append(tp, records, after)
+        return await self._changelogs.repair(tp, written, foreign + more, job.store.get)
 
     async def _broker_time(self, tp: TP) -> tuple[int, int]:
         """Return the broker's time (milliseconds), and the changelog's end: by a record that deletes
@@ -381,23 +419,6 @@ class Restorer:
         placed = await self._patiently(produce)
         return placed.append_time, placed.base_offset + 1
 
-    async def _append(self, tp: TP, records: Sequence[tuple[bytes, bytes | None]]) -> int:
-        stamp = int(self._clock.time() * 1000)
-        end = 0
-        for at in range(0, len(records), 1000):
-            builder = self._records.new_builder(1 << 20)
-            chunk = records[at : at + 1000]
-            number = 0
-            for key, value in chunk:
-                if builder.append(number, stamp, key, value, []) is None:
-                    placed = await self._producer.produce(tp, builder)
-                    builder, number = self._records.new_builder(1 << 20), 0
-                    builder.append(number, stamp, key, value, [])
-                number += 1
-            placed = await self._producer.produce(tp, builder)
-            end = placed.base_offset + number
-        return end
-
 
 @dataclass
 class _Job:
@@ -409,6 +430,7 @@ class _Job:
     piece: Slice
     topic_id: str = ""
     sequence: int = 0
+    writing: bool = False
 
 
 def _ids_match(

@@ -81,7 +81,8 @@ class TableCut:
     Attributes:
         taken: Kept key -> value, as the slice gave it.
         entries: The same, encoded (filled in by the committer).
-        mark: The changelog position that goes with the commit (filled in when it is known).
+        position: The changelog position that goes with the commit (when it is known).
+        foreign: Stretches of the changelog that somebody else has written since we last did.
     """
 
     name: str
@@ -90,7 +91,7 @@ class TableCut:
     taken: dict[Any, Any]
     entries: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     position: int = 0
-    crc: int = 0
+    foreign: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(eq=False)

@@ -103,9 +103,12 @@ class Slice:
     """
 
     __slots__ = (
+        "_unapplied",
+        "_uncommitted_before",
         "cache_size",
         "codec",
         "dirty",
+        "expected",
         "fresh",
         "held",
         "live",
@@ -136,6 +139,10 @@ class Slice:
         self.uncommitted = 0
         #: Next changelog offset as of the last commit.
         self.position = 0
+        #: Where the changelog ends as far as we have written it.
+        self.expected = 0
+        self._unapplied: list[tuple[bytes, bytes | None]] = []
+        self._uncommitted_before = 0
         self.topic_id = ""
 
     # -- keys --------------------------------------------------------------------
@@ -263,7 +270,23 @@ class Slice:
         """Held writes count from now on; releases come in offset order."""
         del self.held[id(held)]
         self.uncommitted -= len(held)
-        self.dirty.update(held)
+        over = self._written_over(held)
+        for key, value in held.items():
+            if key in over:
+                log, at = over[key]
+                log[at] = (self, key, log[at][2], value)
+            else:
+                self.dirty[key] = value
+
+    def _written_over(self, keys: dict[Key, Any]) -> dict[Key, tuple[list[Any], int]]:
+        """Return where events in progress have first written over these keys."""
+        found: dict[Key, tuple[list[Any], int]] = {}
+        for effects in self.task.in_progress():
+            log = effects.undo_log
+            for at in range(len(log) - 1, -1, -1):
+                if log[at][0] is self and log[at][1] in keys:
+                    found[log[at][1]] = (log, at)
+        return found
 
     # -- between events ------------------------------------------------------------
 
@@ -329,10 +352,19 @@ class Slice:
         entries: list[tuple[bytes, bytes | None]],
         checkpoint: Checkpoint,
     ) -> None:
-        """A commit succeeded: write its entries to the store; trim the cache."""
-        self.store.apply(entries, checkpoint)
-        self.uncommitted -= len(taken)
+        """A commit succeeded: write its entries to the store; trim the cache.
+
+        Raises:
+            OSError: the disk is full or broken.  The entries are written with the next ones: the
+                store is never at a position below which something is missing.
+        """
         self.position = checkpoint.position
+        self._unapplied += entries
+        self._uncommitted_before += len(taken)
+        self.store.apply(self._unapplied, checkpoint)
+        self._unapplied = []
+        self.uncommitted -= self._uncommitted_before
+        self._uncommitted_before = 0
         if len(self.live) > self.cache_size and not self.uncommitted:
             self._trim()
 
@@ -357,6 +389,13 @@ class Slice:
         if value is ABSENT:
             return self.peek_committed(key)
         return self.codec.load_value(value.data) if type(value) is Encoded else value
+
+    def committed_bytes(self, raw: bytes) -> bytes | None:
+        """Return the committed value of an encoded key, encoded."""
+        for key, value in reversed(self._unapplied):
+            if key == raw:
+                return value
+        return self.store.get(raw)
 
     def peek_committed(self, key: Key) -> Any:
         """Return the committed value, which a crash cannot take back, or `ABSENT`."""

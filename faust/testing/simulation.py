@@ -32,7 +32,7 @@ from faust.testing.clock import DeadlockError
 from faust.testing.crashpoints import CrashPoint, crash_points
 from faust.testing.harness import Harness
 from faust.testing.oracle import Event, Truth, check_sink, check_table, make_events
-from faust.testing.processes import SimulationLoop, run_simulated
+from faust.testing.processes import SimulationLoop, current_process, run_simulated
 from faust.testing.scenarios import APP_ID, SCENARIOS, Scenario
 from faust.transport.base import TopicSpec
 from faust.transport.records import new_builder
@@ -145,6 +145,21 @@ def simulate(
     return run.report
 
 
+class _Log(logging.Handler):
+    """Puts what is logged into the trace."""
+
+    def __init__(self, lines: list[str], loop: SimulationLoop) -> None:
+        super().__init__()
+        self._lines = lines
+        self._loop = loop
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = current_process()
+        who = "" if process is None else process.name
+        text = " ".join(record.getMessage().split())[:200]
+        self._lines.append(f"      {self._loop.time():8.3f} {who} {record.levelname}: {text}")
+
+
 class _Run:
     """One run."""
 
@@ -185,7 +200,9 @@ class _Run:
             settings=self.settings,
         )
         if self.trace:
-            harness.journal.lines = self.report.trace = []
+            lines = harness.journal.lines = self.report.trace = []
+            logging.getLogger("faust").addHandler(_Log(lines, loop))
+            logging.getLogger("faust").setLevel(logging.INFO)
         try:
             await self._run(harness)
         finally:
