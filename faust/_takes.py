@@ -56,7 +56,7 @@ class _Taker:
     async def run(self) -> AsyncIterator[list[Any]]:
         """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
         stream = self.stream
-        token = _current.set(stream)
+        token = stream.take_over()
         try:
             while True:
                 items = stream.taken or await self._next_batch()

@@ -137,6 +137,8 @@ class Stream(Service, Generic[T_co]):
         self._batch: Any = None
         self._records: Any = None
         self.inside = False
+        #: Does another stream run in the same asyncio task?
+        self.nested = False
         self._replay = False
         self._event: Event[Any] | None = None
         self._event_of: Any = None
@@ -300,6 +302,14 @@ class Stream(Service, Generic[T_co]):
         """Iterate over this very stream's events, also where it forwards to another."""
         return self._iterate_own(self.as_event)
 
+    def take_over(self) -> Any:
+        """Become the current stream of this asyncio task; note if another was it already."""
+        token = _current.set(self)
+        outer = token.old_value
+        if isinstance(outer, Stream) and outer is not self:
+            self.nested = outer.nested = True
+        return token
+
     def _iterate_own(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         self.started_iteration = True
         feed = self.open_feed()
@@ -328,7 +338,7 @@ class Stream(Service, Generic[T_co]):
         slow = bool(self._processors or wrap or hooks or self.sees_forwarded)
         clock = perf_counter
         queue = feed.queue
-        token = _current.set(self)
+        token = self.take_over()
         began = clock()
         every = countdown = 1
         try:
@@ -358,6 +368,8 @@ class Stream(Service, Generic[T_co]):
                         skipped += 1
                         continue
                     self.record = record
+                    if self.nested:
+                        _current.set(self)
                     try:
                         value = load(record.value)
                     except Exception as exc:
@@ -504,7 +516,7 @@ class Stream(Service, Generic[T_co]):
         load = self.channel.value_loader()
         hooks = self.app.monitor.stream_hooks
         limit = max(1, self.app.conf.stream_buffer_maxsize)
-        token = _current.set(self)
+        token = self.take_over()
         began = perf_counter()
         try:
             while True:
@@ -523,6 +535,8 @@ class Stream(Service, Generic[T_co]):
                         began = perf_counter()
                         continue
                     self.cursor, self.record = picked
+                if self.nested:
+                    _current.set(self)
                 cursor: Cursor = self.cursor  # type: ignore[assignment]  # set just above
                 record = self.record
                 task = self.task = cursor.task
@@ -609,7 +623,7 @@ class Stream(Service, Generic[T_co]):
 
     async def iterate_channel(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         hooks = self.app.monitor.stream_hooks
-        token = _current.set(self)
+        token = self.take_over()
         source = _as_async_iterator(self.channel, self)
         try:
             while True:
