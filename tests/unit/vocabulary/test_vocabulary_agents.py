@@ -114,7 +114,7 @@ async def test_two_agents_read_one_topic_each_all_of_it(world: World) -> None:
 @virtual
 async def test_concurrent_instances_share_the_events_and_commit_all(world: World) -> None:
     app, seen = world.app(topic_partitions=1), []
-    topic = app.topic("numbers", partitions=1)
+    topic = app.topic("numbers", partitions=1, internal=True)
     running = most = 0
 
     @app.agent(topic, concurrency=4)
@@ -361,7 +361,7 @@ def test_an_agent_can_be_called_as_the_function_it_was() -> None:
 @virtual
 async def test_an_event_is_tried_again_until_it_succeeds(world: World) -> None:
     app, tries, seen = world.app(), Counter(), []
-    topic = app.topic("numbers", partitions=1)
+    topic = app.topic("numbers", partitions=1, internal=True)
 
     @app.agent(topic)
     async def process(values: Any) -> None:
@@ -384,7 +384,7 @@ async def test_an_agent_that_keeps_failing_stops_the_worker_and_loses_nothing(
     world: World, caplog: Any
 ) -> None:
     app, seen, broken = world.app(agent_error_retries=2), [], [True]
-    topic = app.topic("numbers", partitions=1)
+    topic = app.topic("numbers", partitions=1, internal=True)
 
     @app.agent(topic)
     async def process(values: Any) -> None:
@@ -402,7 +402,7 @@ async def test_an_agent_that_keeps_failing_stops_the_worker_and_loses_nothing(
     assert world.committed().get(TP("numbers", 0), 0) <= 3
     broken[0] = False
     again = world.app()
-    process2 = again.agent(again.topic("numbers", partitions=1), name=process.name)(process.fun)
+    process2 = again.agent(again.topic("numbers", partitions=1, internal=True), name=process.name)(process.fun)
     async with again:
         await until(lambda: seen[-1] == 5)
     assert process2.name == process.name
@@ -412,7 +412,7 @@ async def test_an_agent_that_keeps_failing_stops_the_worker_and_loses_nothing(
 @virtual
 async def test_a_skipped_event_is_counted_and_undone(world: World) -> None:
     app, seen = world.app(agent_error_policy="skip"), []
-    topic = app.topic("numbers", partitions=1)
+    topic = app.topic("numbers", partitions=1, internal=True)
     sums = app.Table("sums", default=int, key_type=str, value_type=int)
 
     @app.agent(topic)
@@ -474,7 +474,7 @@ async def test_an_undecodable_event_stops_the_worker_at_once_and_is_not_lost(
     world: World,
 ) -> None:
     app, seen = world.app(), []
-    topic = app.topic("orders", value_type=Order, partitions=1)
+    topic = app.topic("orders", value_type=Order, partitions=1, internal=True)
 
     @app.agent(topic)
     async def process(orders: Any) -> None:
@@ -494,7 +494,7 @@ async def test_an_undecodable_event_stops_the_worker_at_once_and_is_not_lost(
 @virtual
 async def test_an_undecodable_event_may_be_left_out(world: World) -> None:
     app, seen = world.app(decode_error_policy="skip"), []
-    topic = app.topic("orders", value_type=Order, partitions=1)
+    topic = app.topic("orders", value_type=Order, partitions=1, internal=True)
 
     @app.agent(topic)
     async def process(orders: Any) -> None:
