@@ -228,6 +228,7 @@ class Rebalancer:
         self._joining = True
         try:
             topics = await self._subscribed()
+            self._seen_counts = await self._counts(topics)
             metadata = self._assignor.subscription(
                 topics,
                 url=self._url,
@@ -254,6 +255,11 @@ class Rebalancer:
         found = await self._transport.topics(None)
         names = [name for name, info in found.items() if not info.internal]
         return subscription.topics | subscription.matching(names)
+
+    async def _counts(self, names: frozenset[str]) -> dict[str, int]:
+        """Return how many partitions the topics have that are read."""
+        infos = await self._transport.topics(names)
+        return dict(self._cap({name: info.partitions for name, info in infos.items()}))
 
     async def _plan(self, members: Any) -> Any:
         names = self._assignor.subscribed_topics(members)
@@ -314,12 +320,10 @@ class Rebalancer:
             if self.generation < 0:
                 continue
             try:
-                names = await self._subscribed()
-                infos = await self._transport.topics(names)
+                counts = await self._counts(await self._subscribed())
             except RetryableError:
                 continue
-            counts = self._cap({name: info.partitions for name, info in infos.items()})
-            if self._seen_counts and counts != self._seen_counts:
+            if counts != self._seen_counts:
                 changed = sorted(
                     name
                     for name in {*counts, *self._seen_counts}
