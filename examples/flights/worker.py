@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -79,17 +80,29 @@ class Worker:
         """Return what a page answers.
 
         Raises:
+            WorkerEnded: the process is gone.
             aiohttp.ClientError: it answers with an error, or not at all.
         """
         assert self._client is not None
-        async with self._client.get(path, raise_for_status=True) as response:
-            return await response.json()
+        try:
+            async with self._client.get(path, raise_for_status=True) as response:
+                return await response.json()
+        except aiohttp.ClientConnectionError:
+            await self._settle()
+            self.check_alive()
+            raise
 
     async def kill(self) -> None:
         """End the process in the middle of whatever it does, as ``kill -9``."""
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
+
+    async def _settle(self) -> None:
+        """A process that is about to end has ended when this returns."""
+        assert self._process is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), 2)
 
     async def _until_ready(self) -> None:
         while True:

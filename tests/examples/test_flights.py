@@ -157,6 +157,17 @@ def test_a_worker_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_gone_is_not_asked_in_vain(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
+            await worker.kill()
+            await worker.ask("/flights/counted/")
+
+    with pytest.raises(WorkerEnded, match="the worker has ended"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.slow
 def test_a_worker_stops_in_good_order_when_it_is_no_longer_needed(tmp_path: Path) -> None:
     async def scenario() -> int:
         async with Worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
