@@ -22,6 +22,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.changelogs import Changelogs
@@ -34,6 +35,8 @@ from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     FencedMember,
+    IllegalGeneration,
+    RebalanceInProgress,
     RejoinError,
     RetryableError,
 )
@@ -163,10 +166,12 @@ class Committer:
             try:
                 await self._produce(cuts)
                 committed = await self._commit(cuts)
+            except RejoinError as exc:
+                self._note(f"refused, the group has moved on: {exc}")
+                self._undo(cuts)
+                return False
             except BaseException:
-                for cut in cuts:
-                    if cut.task.run.alive:
-                        cut.undo()
+                self._undo(cuts)
                 raise
             broken: OSError | None = None
             for cut in cuts:
@@ -183,6 +188,12 @@ class Committer:
             if broken is not None:
                 raise broken
             return len(committed) == len(cuts)
+
+    @staticmethod
+    def _undo(cuts: Sequence[Cut]) -> None:
+        for cut in cuts:
+            if cut.task.run.alive:
+                cut.undo()
 
     # 1 -------------------------------------------------------------------------------
 
@@ -252,9 +263,12 @@ class Committer:
     async def _take_charge(self, table: TableCut) -> None:
         """Where somebody else has written to the changelog, write our own values again."""
         if table.foreign:
+            await self._bridge.call_io(self._make_sure)
             ours = dict(table.entries)
 
             def own_value(key: bytes) -> bytes | None:
+                if not table.piece.task.alive:
+                    raise IllegalGeneration(f"{table.changelog} is not ours any more")
                 return ours[key] if key in ours else table.piece.committed_bytes(key)
 
             table.position = await self._bridge.call_io(
@@ -262,6 +276,15 @@ class Committer:
                 table.changelog, table.position, table.foreign, own_value,
             )  # fmt: skip
         table.piece.expected = table.position
+
+    async def _make_sure(self) -> None:
+        """Somebody else writes: it may well be we who must not.
+
+        Raises:
+            RejoinError: it is.
+        """
+        with suppress(RebalanceInProgress):
+            await self._membership.heartbeat()
 
     # 3 -------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ class Engine:
         self.caught_up = asyncio.Event()
         self.blocked: dict[str, str] = {}
         self._incarnations = 0
+        self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -284,9 +285,17 @@ class Engine:
         self.assignment = assignment
         if self._stopped:
             return
-        for task_id in sorted(added):
+        changed = {
+            task_id
+            for task_id in (*self.starting, *self.tasks)
+            if self._reads.get(task_id) != self._readers_in(task_id, assignment)
+        }
+        if changed:
+            await self.give_up(changed)
+        for task_id in sorted(added | changed):
             if task_id not in self.starting and task_id not in self.tasks:
                 self.caught_up.clear()
+                self._reads[task_id] = self._readers_in(task_id, assignment)
                 self.starting[task_id] = asyncio.create_task(
                     self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
                 )
@@ -294,6 +303,19 @@ class Engine:
             self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
         await self.host.on_assigned(self._partitions(added, assignment))
         self._look_if_caught_up()
+
+    def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
+        """Return who reads what in a task: (topic, reader).
+
+        Where that changes while the task stays here (a pattern matches a new topic, an agent reads
+        another one), the task is committed, closed and started again with what it has now.
+        """
+        return frozenset(
+            (topic, reader)
+            for topic, group in assignment.topics.items()
+            if group == task_id.group
+            for reader in self.conductor.readers_of(topic)
+        )
 
     async def _on_revoked(self, revoked: frozenset[TaskId], reason: str) -> None:
         await self.host.on_revoked(self._partitions(revoked, self.assignment))

@@ -55,18 +55,15 @@ class WorkerEnvironment:
 
     def begin(self, event: Any) -> None:
         """The agent has been handed an event."""
-        reader, tp, offset = _place(event)
-        self.journal.begin(reader, tp, offset)
+        self.journal.begin(*_place(event))
 
     def end(self, event: Any) -> None:
         """The agent is done with it, or gives it up."""
-        reader, tp, offset = _place(event)
-        self.journal.end(reader, tp, offset)
+        self.journal.end(*_place(event))
 
     def end_of(self, reader: str, event: Any) -> None:
         """As `end`, where that is not known from the context."""
-        message = event.message
-        self.journal.end(reader, TP(message.topic, message.partition), message.offset)
+        self.journal.end(reader, *_place(event)[1:])
 
     async def work(self) -> None:
         """Take some time, or none, or very long."""
@@ -79,13 +76,14 @@ class WorkerEnvironment:
             await self.clock.sleep(self.random.random() * 2.0)
 
 
-def _place(event: Any) -> tuple[str, TP, int]:
+def _place(event: Any) -> tuple[str, TP, int, int]:
     from faust.streams import current_stream
 
     stream = current_stream()
     message = event.message
     reader = "" if stream is None else stream.reader
-    return reader, TP(message.topic, message.partition), message.offset
+    tp = TP(message.topic, message.partition)
+    return reader, tp, message.offset, message.generation_id
 
 
 @dataclass(eq=False)

@@ -38,11 +38,12 @@ class Journal:
         self.committed: dict[TP, int] = {}
         self.lines: list[str] | None = None
         self._unfinished: dict[tuple[str, TP], dict[int, int]] = {}
+        self._incarnations: dict[tuple[str, TP], int] = {}
         self._digest = blake2b(digest_size=8)
 
     # -- the agents ----------------------------------------------------------------------
 
-    def begin(self, reader: str, tp: TP, offset: int) -> None:
+    def begin(self, reader: str, tp: TP, offset: int, incarnation: int) -> None:
         """An event is handed out."""
         process = current_process()
         assert process is not None
@@ -50,14 +51,21 @@ class Journal:
         if self.handled[reader, tp, offset]:
             self.repeats += 1
         self.handled[reader, tp, offset] += 1
-        open_ = self._unfinished.setdefault((process.name, tp), {})
+        place = (process.name, tp)
+        if self._incarnations.get(place) != incarnation:
+            # What an older run of the task had in its hands does not count any more.
+            self._incarnations[place] = incarnation
+            self._unfinished[place] = {}
+        open_ = self._unfinished[place]
         open_[offset] = open_.get(offset, 0) + 1
 
-    def end(self, reader: str, tp: TP, offset: int) -> None:
+    def end(self, reader: str, tp: TP, offset: int, incarnation: int) -> None:
         """An event is finished, or has failed."""
         process = current_process()
         assert process is not None
         self.note("end", process.name, reader, tp.topic, tp.partition, offset)
+        if self._incarnations.get((process.name, tp)) != incarnation:
+            return
         open_ = self._unfinished.get((process.name, tp), {})
         left = open_.pop(offset, 0) - 1
         if left > 0:

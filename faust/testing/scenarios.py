@@ -38,6 +38,7 @@ class Scenario(ABC):
         topics: All topics to be made beforehand: name -> partitions.
         committing: Topics whose commits must reach the end.
         ordered: Is I2 demanded of the sink?
+        repeats_when_moved: Are events handled again when a task moves in an orderly way?
         tables: Tables whose contents are compared.
         fatal: Exceptions that may end a worker; anything else is a finding.
         settings: Further settings of the app.
@@ -45,6 +46,7 @@ class Scenario(ABC):
 
     name: ClassVar[str] = ""
     ordered: ClassVar[bool] = True
+    repeats_when_moved: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ("count", "last")
     fatal: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[Mapping[str, Any]] = {}
@@ -402,6 +404,8 @@ class ByHand(Scenario):
     """Events are acknowledged by hand, in any order, while later ones are being handled."""
 
     name = "noack"
+    #: What is not acknowledged when its task moves is not waited for.
+    repeats_when_moved = True
 
     def make_app(self, env: WorkerEnvironment) -> App:
         app, source, sink = self.new_app(env)

@@ -312,7 +312,7 @@ class _Run:
             truth,
             self.scenario.sightings(harness),
             ordered=self.scenario.ordered,
-            duplicates_allowed=not self.plan.gentle,
+            duplicates_allowed=not self.plan.gentle or self.scenario.repeats_when_moved,
         )
         expected = self.scenario.expected(truth)
         for name in self.scenario.tables:
