@@ -108,15 +108,27 @@ class _Descriptor:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
-        self._of_class = self.kind(name, asynchronous=self.asynchronous)
+        self._owner = owner
+        self._of_classes: weakref.WeakKeyDictionary[type, BoundSignal] = weakref.WeakKeyDictionary()
 
-    def _bound(self, instance: Any) -> Any:
+    def _bound(self, instance: Any, owner: type) -> Any:
+        of_class = self._of_class(owner)
         if instance is None:
-            return self._of_class
+            return of_class
         made = instance.__dict__.get(self._name)
         if made is None:
-            made = self.kind(self._name, asynchronous=self.asynchronous, parent=self._of_class)
+            made = self.kind(self._name, asynchronous=self.asynchronous, parent=of_class)
             instance.__dict__[self._name] = made
+        return made
+
+    def _of_class(self, owner: type) -> BoundSignal:
+        """Return the signal of a class; what is connected to its bases is called first."""
+        made = self._of_classes.get(owner)
+        if made is None:
+            bases = [base for base in owner.__mro__[1:] if issubclass(base, self._owner)]
+            parent = self._of_class(bases[0]) if bases else None
+            made = self.kind(self._name, asynchronous=self.asynchronous, parent=parent)
+            self._of_classes[owner] = made
         return made
 
 
@@ -131,7 +143,7 @@ class SyncSignal(_Descriptor):
     @overload
     def __get__(self, instance: object, owner: type) -> _BoundSync: ...
     def __get__(self, instance: object | None, owner: type) -> _BoundSync:
-        bound: _BoundSync = self._bound(instance)
+        bound: _BoundSync = self._bound(instance, owner)
         return bound
 
 
@@ -146,7 +158,7 @@ class Signal(_Descriptor):
     @overload
     def __get__(self, instance: object, owner: type) -> _BoundAsync: ...
     def __get__(self, instance: object | None, owner: type) -> _BoundAsync:
-        bound: _BoundAsync = self._bound(instance)
+        bound: _BoundAsync = self._bound(instance, owner)
         return bound
 
 

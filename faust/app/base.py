@@ -815,7 +815,7 @@ def _zone(given: str | tzinfo | None) -> tzinfo | None:
         try:
             return ZoneInfo(given)
         except (ValueError, OSError, KeyError) as exc:
-            raise ValueError(f"crontab: there is no time zone {given!r}") from exc
+            raise ImproperlyConfigured(f"crontab: there is no time zone {given!r}") from exc
     return given
 
 

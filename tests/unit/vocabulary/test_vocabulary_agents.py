@@ -402,7 +402,9 @@ async def test_an_agent_that_keeps_failing_stops_the_worker_and_loses_nothing(
     assert world.committed().get(TP("numbers", 0), 0) <= 3
     broken[0] = False
     again = world.app()
-    process2 = again.agent(again.topic("numbers", partitions=1, internal=True), name=process.name)(process.fun)
+    process2 = again.agent(again.topic("numbers", partitions=1, internal=True), name=process.name)(
+        process.fun
+    )
     async with again:
         await until(lambda: seen[-1] == 5)
     assert process2.name == process.name

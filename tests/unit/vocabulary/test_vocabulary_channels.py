@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from vocabulary_world import World, send_all, until, virtual
+from vocabulary_world import World, until, virtual
 
 import faust
 from faust.exceptions import ProducerSendError

@@ -486,7 +486,7 @@ async def test_no_more_events_are_out_than_the_buffer_may_hold(world: World) -> 
         await asyncio.sleep(5)
         assert len(events) == 10
         while len(events) < 50:
-            for event in list(events):
+            for event in events:
                 event.ack()
             await asyncio.sleep(0.1)
     assert [event.value for event in events] == list(range(50))
