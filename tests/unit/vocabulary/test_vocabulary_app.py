@@ -264,7 +264,7 @@ async def test_services_live_as_long_as_the_app(world: World) -> None:
     assert set(told) == {"class started", "worked", "instance started", "class stopped"}
 
 
-# -- several apps, threads, restarts ------------------------------------------------------------------
+# -- several apps, threads, restarts --------------------------------------------------
 
 
 @virtual
@@ -386,7 +386,7 @@ def test_a_thread_without_a_loop_reads_a_table_while_it_changes(world: World) ->
             for n in range(2000):
                 await topic.send(n)
             async with asyncio.timeout(30):
-                while sum(dict(counts.items()).values()) < 2000:
+                while sum(dict(counts.items()).values()) < 2000:  # noqa: ASYNC110 - real time
                     await asyncio.sleep(0.01)
             done.set()
             for reader in readers:

@@ -336,7 +336,7 @@ async def test_group_by_brings_equal_keys_together(
     async with app:
         await send_all(orders, [Order(f"a{n % 7}", n) for n in range(70)])
         await until(lambda: len(seen) == 70)
-        found = {key: value for key, value in counts.items()}
+        found = dict(counts.items())
     assert found == {f"a{k}": sum(n for n in range(70) if n % 7 == k) for k in range(7)}
     assert all(key in (account, account.encode()) for account, key, _ in seen)
     assert len({(account, tp) for account, _, tp in seen}) == 7

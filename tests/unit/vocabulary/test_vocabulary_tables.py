@@ -31,7 +31,7 @@ async def test_a_missing_key_is_added_with_its_default(world: World) -> None:
 
     @app.agent(numbers(app))
     async def process(values: Any) -> None:
-        async for value in values:
+        async for _ in values:
             seen.append((counts["a"], "a" in counts, counts.get("b"), counts.get("b", 5)))
             seen.append(counts.setdefault("c", 3))
 
