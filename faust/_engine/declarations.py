@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from faust._machines.copartition import Together, copartition
 from faust.agents.hints import tables_named_by
 from faust.exceptions import (
+    BrokerUnavailable,
     ImproperlyConfigured,
     PartitionsMismatch,
     TopicAuthorizationFailed,
@@ -198,8 +199,22 @@ class Declarations:
                 f"topic {name!r} does not exist, and we may not create it: ask for a topic with "
                 f"{partitions} partitions and {spec.config}"
             ) from exc
-        self.infos.update(await self._transport.topics([name]))
-        return self.infos[name]
+        return await self._until_known(name)
+
+    async def _until_known(self, name: str) -> TopicInfo:
+        """A topic that was created a moment ago, by us or another worker: wait until it is seen."""
+        waited = 0.0
+        while True:
+            self.infos.update(await self._transport.topics([name]))
+            if name in self.infos:
+                return self.infos[name]
+            if waited >= PATIENCE:
+                raise BrokerUnavailable(
+                    f"topic {name!r} was created, and the broker does not show it after "
+                    f"{waited:.0f} s"
+                )
+            await asyncio.sleep(0.1)
+            waited += 0.1
 
     # -- what belongs together ---------------------------------------------------------------------
 

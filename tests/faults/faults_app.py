@@ -100,7 +100,7 @@ async def dump(self: Any, request: Any) -> Any:
         {
             "waiting_for": app.not_ready_because(),
             "partitions": sorted(t.run.partition for t in engine.tasks.values()) if engine else [],
-            "rounds": engine.rebalancer.rounds if engine else 0,
+            "rounds": app.rebalancing_count,
             "count": count.as_dict(),
             "last": last.as_dict(),
         }

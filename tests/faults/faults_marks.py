@@ -2,9 +2,9 @@
 
 A few bytes of a mapped file, which outlive the process.  Each kind of work has a byte of its own,
 because they overlap: an agent may be inside an event while the changelog's acknowledgement is
-waited for.  One more byte is a *wish*: the phase in which the process is to be killed.  The kill is a
-SIGKILL that the process sends to itself from another thread, at a random moment of that phase: nobody
-outside is quick enough to hit a phase of a millisecond.
+waited for.  One more byte is a *wish*: the phase in which the process is to be killed.  The kill is
+a SIGKILL that the process sends to itself from another thread, at a random moment of that phase:
+nobody outside is quick enough to hit a phase of a millisecond.
 """
 
 from __future__ import annotations

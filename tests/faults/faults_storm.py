@@ -25,6 +25,8 @@ KEYS = 5_000
 WORKING = ("produce", "commit", "event", "cut", "apply")
 #: How long a kill waits for the phase that it is meant for (seconds).
 AIM = 1.5
+#: How often the next burst waits until everything is being processed again.
+CALM = 0.7
 #: How long the last events may take once nobody is killed any more (seconds).
 DRAIN = 120.0
 
@@ -69,8 +71,8 @@ class Report:
         return (
             f"{self.label}: {self.events} events, {len(self.kills)} kills ({landed} under lag; "
             f"{shown}), {self.lost} lost, {self.duplicates} duplicates, "
-            f"{self.wrong_keys} wrong keys, longest without a commit {self.longest_pause:.1f} s, all done "
-            f"{self.healed_in:.1f} s after the last fault"
+            f"{self.wrong_keys} wrong keys, longest without a commit {self.longest_pause:.1f} s, "
+            f"all done {self.healed_in:.1f} s after the last fault"
         )
 
 
@@ -89,6 +91,8 @@ async def storm(
         killer = _Killer(cluster, flow, report, random)
         while not sending.done():
             await killer.burst()
+            if random.random() < CALM:
+                await cluster.tables()
             await asyncio.wait([sending], timeout=random.uniform(0.3, 1.0) * rest)
         await settle(report, cluster, flow, sending)
         await judge(report, cluster, flow)

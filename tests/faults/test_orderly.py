@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,15 +17,21 @@ from tools.kafka import KafkaNode
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-BROKERS = ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
+BROKERS: list[Any] = ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
 SESSION = 6.0
 RATE = 600.0
 
 
 @pytest.fixture
-def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
+def broker(request: pytest.FixtureRequest) -> str:
+    """Which one, by the test's parameter."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def plan(broker: str, request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
     """Names of its own, on the broker that the test's parameter names; tables in RocksDB."""
-    broker = request.getfixturevalue("broker")
     url = f"sqlite://{tmp_path}/broker.db"
     if broker == "kafka":
         node: KafkaNode = request.getfixturevalue("kafka")
@@ -47,7 +54,7 @@ async def settle_and_judge(
     assert not report.findings, "\n".join(report.findings)
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_workers_that_join_and_leave_in_order_do_nothing_twice(plan: Plan) -> None:
     asyncio.run(join_and_leave(plan))
 
@@ -70,7 +77,7 @@ async def join_and_leave(plan: Plan) -> None:
     assert report.duplicates == 0
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_a_worker_that_blocks_its_loop_past_its_session_causes_no_rebalance(plan: Plan) -> None:
     asyncio.run(block(plan))
 
@@ -97,7 +104,7 @@ def rounds_of(worker: WorkerProcess) -> int:
     return rounds
 
 
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 def test_a_worker_told_to_stop_while_it_restores_ends_in_order(plan: Plan) -> None:
     asyncio.run(stop_in_restores(plan))
 
@@ -119,7 +126,7 @@ async def stop_in_restores(plan: Plan) -> None:
     assert report.duplicates == 0
 
 
-@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.mark.parametrize("broker", BROKERS[1:], indirect=True)
 @pytest.mark.parametrize("away", [4.0, pytest.param(20.0, marks=pytest.mark.soak)])
 def test_a_broker_that_is_away_for_a_while_costs_nothing(
     plan: Plan, kafka: KafkaNode, away: float
