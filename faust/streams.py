@@ -354,6 +354,11 @@ class Stream(Service, Generic[T_co]):
                     self._take_batch(queue.popleft())
                 cursor: Cursor = self.cursor  # type: ignore[assignment]  # set with the batch
                 task, batch, records = cursor.task, self._batch, self._records
+                if not task.open:
+                    # It is being given back: what an agent that failed would get again is not ours.
+                    self._replay = False
+                    self._end_batch(feed, cursor, batch, 0)
+                    continue
                 position = cursor.position
                 if self._replay:
                     self._replay = False
