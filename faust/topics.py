@@ -112,6 +112,7 @@ class Topic(Channel[T], Generic[T]):
         self._key_writers: dict[type, Callable[[Any], bytes | None]] = {}
         self._value_writers: dict[type, Callable[[Any], bytes | None]] = {}
         self._load_key: Callable[[bytes | None], Any] | None = None
+        self._load_value: Callable[[bytes | None], Any] | None = None
 
     def _make_schema(
         self,
@@ -177,11 +178,13 @@ class Topic(Channel[T], Generic[T]):
 
     def value_loader(self) -> Callable[[bytes | None], Any]:
         """Return what decodes a value (compiled where nothing is overridden)."""
-        schema = self.schema
-        assert schema is not None
-        app: Any = self.app
-        loader = schema.value_loader(app)
-        return loader if loader is not None else _by_message(schema.loads_value, app)
+        if self._load_value is None:
+            schema = self.schema
+            assert schema is not None
+            app: Any = self.app
+            loader = schema.value_loader(app)
+            self._load_value = loader or _by_message(schema.loads_value, app)
+        return self._load_value
 
     def decode_key(self, record: Any, message: Message) -> Any:
         """Decode a record's key.
