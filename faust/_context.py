@@ -8,7 +8,7 @@ question belongs into the engine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faust._core.clock import Clock
@@ -29,7 +29,7 @@ class Sent(Protocol):
     def done(self) -> bool: ...
     def result(self, timeout: float | None = None) -> RecordMetadata: ...
     def add_done_callback(self, fun: Callable[[Any], object]) -> None: ...
-    def __await__(self) -> Any: ...
+    def __await__(self) -> Generator[Any, None, RecordMetadata]: ...
 
 
 class Target(Protocol):

@@ -387,7 +387,7 @@ class Stream(Service, Generic[T_co]):
                         if task.gate is not None:
                             await self.enter_gate(task)
                             if not task.open:
-                                break
+                                break  # type: ignore[unreachable]  # closed while others ran
                         self._note_value(value)
                         try:
                             value = await self._on_in(value, wrap, hooks)
@@ -409,7 +409,7 @@ class Stream(Service, Generic[T_co]):
                     if gated:
                         self._on_out(hooks)
                     if not task.open:
-                        break
+                        break  # type: ignore[unreachable]  # closed while the agent ran
                     countdown -= 1
                     if not countdown:
                         now = clock()

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, overload
 from zoneinfo import ZoneInfo
 
 from faust._core.threads import ThreadBridge
@@ -332,10 +332,12 @@ class App(Host):
         schema: Any = None,
         key_type: Any = None,
         value_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
         maxsize: int | None = None,
         loop: Any = None,
     ) -> Channel[Any]:
-        """Make a channel in memory (see `faust.Channel`)."""
+        """Make a channel in memory (see `faust.Channel`); nothing in it is serialized."""
         from faust.channels import Channel
 
         return Channel(
@@ -361,6 +363,23 @@ class App(Host):
 
     # -- agents ----------------------------------------------------------------------------------
 
+    @overload
+    def agent(self, channel: Callable[[Any], Any], /) -> Agent: ...
+
+    @overload
+    def agent(
+        self,
+        channel: Channel[Any] | str | None = None,
+        *,
+        name: str | None = None,
+        concurrency: int = 1,
+        supervisor_strategy: Any = None,
+        sink: Iterable[Any] | None = None,
+        isolated_partitions: bool = False,
+        use_reply_headers: bool = True,
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], Agent]: ...
+
     def agent(
         self,
         channel: Any = None,
@@ -372,7 +391,7 @@ class App(Host):
         isolated_partitions: bool = False,
         use_reply_headers: bool = True,
         **options: Any,
-    ) -> Callable[[Callable[..., Any]], Agent]:
+    ) -> Any:
         """Decorate a function of a stream: it becomes an agent (see `faust.Agent`).
 
         Raises:
@@ -448,14 +467,14 @@ class App(Host):
         """Define a table of sets (see `faust.SetTable`)."""
         return self._add_table(self.conf.SetTable, name=name, **options)
 
-    def SetGlobalTable(self, name: str, **options: Any) -> Any:  # noqa: N802 - the public name
+    def SetGlobalTable(self, name: str, **options: Any) -> Any:
         """Define a table of sets that every worker has all of (see `faust.SetGlobalTable`)."""
         from faust.tables.sets import SetGlobalTable
 
         return self._add_table(SetGlobalTable, name=name, **options)
 
     def _add_table(self, cls: Any, **options: Any) -> Any:
-        table = self.tables.add(cls(self, beacon=self.beacon, **options))
+        table: Any = self.tables.add(cls(self, beacon=self.beacon, **options))
         window = options.get("window")
         return table if window is None else table.using_window(window)
 
