@@ -145,6 +145,8 @@ __all__ = [*_HOMES]
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
+        if name in _HOMES.values():
+            return import_module(f"faust.types.{name}")
         raise AttributeError(f"module 'faust.types' has no attribute {name!r}")
     value = getattr(import_module(f"faust.types.{home}"), name)
     globals()[name] = value

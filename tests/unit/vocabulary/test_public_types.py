@@ -28,7 +28,7 @@ def test_every_name_is_found_in_the_package_and_in_its_module(name: str) -> None
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(AttributeError, match="'faust.types' has no attribute 'Nonsense'"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'Nonsense'"):
         faust.types.Nonsense  # noqa: B018
 
 

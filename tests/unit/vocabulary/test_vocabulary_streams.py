@@ -500,3 +500,118 @@ async def test_a_stream_cannot_be_forwarded_twice(world: World) -> None:
     stream.forwarded_to = stream
     with pytest.raises(ImproperlyConfigured, match="twice"):
         stream.through("other")
+
+
+@virtual
+async def test_the_current_event_of_a_list_is_its_last(world: World) -> None:
+    app, seen = world.app(), []
+
+    @app.agent(numbers(app))
+    async def process(stream: Any) -> None:
+        async for values in stream.take(2, within=1):
+            event = faust.current_event()
+            assert event is not None
+            seen.append((values, event.value))
+
+    async with app:
+        await send_all(numbers(app), [5, 6])
+        await until(lambda: seen)
+    assert seen == [([5, 6], 6)]
+
+
+@virtual
+async def test_take_loses_nothing_when_its_agent_keeps_failing(world: World) -> None:
+    app, seen = world.app(agent_error_retries=1), []
+
+    def define(app: faust.App, fails_at: int) -> None:
+        @app.agent(numbers(app), name="taker")
+        async def process(stream: Any) -> None:
+            async for values in stream.take(3, within=1):
+                if fails_at in values:
+                    raise ValueError("no")
+                seen.append(values)
+
+    define(app, 4)
+    async with app:
+        await send_all(numbers(app), range(8))
+        await app.failed.wait()
+    assert seen == [[0, 1, 2]]
+    assert world.committed()[NUMBERS] <= 3
+    again = world.app()
+    define(again, -1)
+    async with again:
+        await until(lambda: again.committed_position(NUMBERS) == 8)
+    assert sorted({value for values in seen for value in values}) == list(range(8))
+
+
+@virtual
+async def test_a_channel_is_grouped_in_place(world: World) -> None:
+    app, seen = world.app(), []
+    channel = app.channel(value_type=Order)
+
+    @app.agent(channel)
+    async def process(stream: Any) -> None:
+        async for key, order in stream.group_by(Order.account).items():
+            seen.append((key, order))
+
+    async with app:
+        await channel.send(Order("a"))
+        await until(lambda: seen)
+    assert seen == [("a", Order("a"))]
+
+
+@virtual
+async def test_asking_who_waits_for_oneself_is_refused_at_once(world: World) -> None:
+    app, errors = world.app(agent_error_policy="skip"), []
+    counts = app.Table("counts", default=int, partitions=1, key_type=str, value_type=int)
+    asked = app.topic("asked", internal=True, partitions=1, value_type=int)
+
+    @app.agent(asked)
+    async def answerer(stream: Any) -> Any:
+        async for value in stream:
+            counts["answers"] += 1
+            yield value
+
+    @app.agent(numbers(app))
+    async def asker(stream: Any) -> None:
+        async for value in stream:
+            counts["questions"] += 1
+            try:
+                await answerer.ask(value)
+            except RuntimeError as exc:
+                errors.append(str(exc))
+
+    async with app:
+        await send_all(numbers(app), [1])
+        await until(lambda: errors)
+    assert "both write one table" in errors[0]
+
+
+@virtual
+async def test_an_agent_gets_on_with_its_event_after_a_rebalance(world: World) -> None:
+    """A second worker takes half of the partitions; nobody loses or repeats anything."""
+    seen: list[tuple[str, int]] = []
+
+    def worker(name: str) -> faust.App:
+        app = world.app()
+
+        @app.agent(app.topic("wide", internal=True, partitions=4, value_type=int), name="reader")
+        async def read(stream: Any) -> None:
+            async for value in stream:
+                await asyncio.sleep(0.05)
+                seen.append((name, value))
+
+        return app
+
+    one, other = worker("one"), worker("other")
+    topic = one.topic("wide", value_type=int)
+    async with one:
+        for n in range(40):
+            await topic.send(n, partition=n % 4)
+        await asyncio.sleep(0.3)
+        async with other:
+            for n in range(40, 200):
+                await topic.send(n, partition=n % 4)
+            await until(lambda: len(seen) >= 200)
+    assert sorted(value for _, value in seen) == list(range(200))
+    assert {name for name, _ in seen} == {"one", "other"}
