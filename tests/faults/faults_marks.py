@@ -3,8 +3,8 @@
 A few bytes of a mapped file, which outlive the process.  Each kind of work has a byte of its own,
 because they overlap: an agent may be inside an event while the changelog's acknowledgement is
 waited for.  One more byte is a *wish*: the phase in which the process is to be killed.  The kill is
-a SIGKILL that the process sends to itself from another thread, at a random moment of that phase:
-nobody outside is quick enough to hit a phase of a millisecond.
+a SIGKILL that the process sends to itself: as the phase begins, as it ends, or from another thread
+somewhere in between.  Nobody outside is quick enough to hit a phase of a millisecond.
 """
 
 from __future__ import annotations
@@ -66,12 +66,24 @@ class Marks:
         number = PHASES.index(phase)
         self.bytes[number] = (self.bytes[number] + 1) % 256
         if self.bytes[_WISH] == number + 1:
-            threading.Thread(target=_die, daemon=True).start()
+            moment = random.random()
+            if moment < 0.3:
+                self._die(0.0)
+            elif moment < 0.7:
+                delay = random.uniform(0.0, LAST_SECONDS)
+                threading.Thread(target=self._die, args=(delay,), daemon=True).start()
 
     def end(self, phase: str) -> None:
         """A phase ends."""
         number = PHASES.index(phase)
+        if self.bytes[_WISH] == number + 1:
+            self._die(0.0)
         self.bytes[number] = (self.bytes[number] - 1) % 256
+
+    def _die(self, delay: float) -> None:
+        time.sleep(delay)
+        if self.bytes[_WISH]:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def wrap(self, phase: str, method: Method) -> Method:
         """Return the coroutine method, which marks itself while it runs."""
@@ -99,8 +111,3 @@ class Marks:
                 self.end(phase)
 
         return marked
-
-
-def _die() -> None:
-    time.sleep(random.uniform(0.0, LAST_SECONDS))
-    os.kill(os.getpid(), signal.SIGKILL)

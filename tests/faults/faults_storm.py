@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from random import Random
+from typing import NamedTuple
 
 from faults_cluster import Cluster, Plan, WorkerProcess
-from faults_marks import LAST_SECONDS
 from faults_workload import Flow, Kept, numbered
 
 from faust.testing.oracle import Event, Truth, check_sink, check_table
@@ -39,15 +39,20 @@ class Kill:
         victim: Name of the incarnation.
         phase: What it was doing.
         lag: Events that were there and not committed.
-        committed: What was committed afterwards, by partition.
-        ends: What had been sent by then, by partition.
+        committed: What was committed a moment before, by partition.
     """
 
     victim: str
     phase: str
     lag: int
-    committed: dict[int, int]
-    ends: dict[int, int]
+    committed: Mapping[int, int]
+
+
+class Seen(NamedTuple):
+    """A look at the group: how much is not committed, and what is."""
+
+    lag: int
+    committed: Mapping[int, int]
 
 
 @dataclass
@@ -140,6 +145,7 @@ class _Killer:
         self._flow = flow
         self._report = report
         self._random = random
+        self._alive: dict[WorkerProcess, Seen] = {}
         self._phases = cycle(WORKING)
         self._bursts = 0
 
@@ -147,12 +153,12 @@ class _Killer:
         """Kill two, or more; start replacements."""
         self._bursts += 1
         victims = self._random.sample(self._cluster.living(), 2)
+        self._note_dead(victims, await self._seen())
         for victim in victims:
             victim.marks.wish(next(self._phases))
-        await self._until_dead(victims, 1, AIM)
-        for victim in victims:
+        for victim in await self._until_dead(victims, 0, AIM):
             victim.kill()
-        await self._note(victims)
+            self._note_dead([victim], self._alive[victim])
         if self._bursts % 2 == 0:
             await self._kill_heirs("undo" if self._bursts % 4 else "restore")
         await self._replace()
@@ -161,33 +167,52 @@ class _Killer:
         """Kill whoever restores now; one replacement is there to take part in it."""
         await self._replace(1)
         heirs = self._cluster.living()
+        self._note_dead(heirs, await self._seen())
         for heir in heirs:
-            heir.killed = True  # it is going to be
             heir.marks.wish(phase)
-        await self._until_dead(heirs, len(heirs) - 1, self._cluster.plan.session + AIM)
-        for heir in heirs:
+        living = await self._until_dead(heirs, 1, self._cluster.plan.session + AIM)
+        for heir in living:
             heir.marks.wish(None)
-        await asyncio.sleep(LAST_SECONDS * 3)  # who had begun to die is dead
-        for heir in heirs:
-            heir.killed = not heir.alive
-        await self._note([heir for heir in heirs if heir.killed])
+        await asyncio.sleep(0.2)  # who had begun to die is dead
+        self._note_dead(living, await self._seen())
 
     async def _until_dead(
         self, workers: Sequence[WorkerProcess], left: int, timeout: float
-    ) -> None:
-        """Wait until no more than ``left`` of these live, or the time is over."""
-        deadline = time.monotonic() + timeout
-        while sum(w.alive for w in workers) > left and time.monotonic() < deadline:  # noqa: ASYNC110 - processes
-            await asyncio.sleep(0.002)
+    ) -> list[WorkerProcess]:
+        """Wait until no more than ``left`` of these live, or the time is over; note the dead.
 
-    async def _note(self, victims: Sequence[WorkerProcess]) -> None:
-        seen = await self._flow.look()
-        for victim in victims:
-            self._report.kills.append(
-                Kill(
-                    victim.name, victim.marks.phase, seen.lag, dict(seen.committed), dict(seen.ends)
+        Returns those who live.
+
+        What was committed is looked up again and again, so that for each of them there is an answer
+        from a moment at which it was still alive.
+        """
+        deadline = time.monotonic() + timeout
+        living = list(workers)
+        seen = await self._seen()
+        while len(living) > left and time.monotonic() < deadline:
+            living = self._note_dead(living, seen)
+            seen = await self._seen()
+        return self._note_dead(living, seen)
+
+    async def _seen(self) -> Seen:
+        """Look; for whoever is alive afterwards that is a look before his death."""
+        progress = await self._flow.look()
+        return Seen(progress.lag, progress.committed)
+
+    def _note_dead(self, workers: Sequence[WorkerProcess], seen: Seen) -> list[WorkerProcess]:
+        """Note who is dead; return who is not, with what was seen while they lived."""
+        living: list[WorkerProcess] = []
+        for worker in workers:
+            if worker.alive:
+                self._alive[worker] = seen
+                living.append(worker)
+            else:
+                worker.killed = True
+                before = self._alive.get(worker, seen)
+                self._report.kills.append(
+                    Kill(worker.name, worker.marks.phase, seen.lag, before.committed)
                 )
-            )
+        return living
 
     async def _replace(self, count: int = WORKERS) -> None:
         """Start workers where some are missing, some of them on a wiped directory."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -118,7 +119,7 @@ async def stop_in_restores(plan: Plan) -> None:
         for attempt in range(5):
             cluster.wipe(0)
             worker = cluster.start(0)
-            await cluster.until("a restore", lambda w=worker: w.marks.doing("restore"))
+            await cluster.until("a restore", partial(worker.marks.doing, "restore"))
             await asyncio.sleep(attempt * 0.004)
             await cluster.terminate(worker)
         cluster.start(0)
