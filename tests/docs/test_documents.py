@@ -100,7 +100,9 @@ def test_every_test_in_a_document_passes(document: Path, tmp_path: Path) -> None
         run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", name)
 
 
-@pytest.mark.parametrize("document", sorted({*DOCUMENTS, *ROOT.glob("*.md")}), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", sorted({*DOCUMENTS, *ROOT.glob("*.md")}), ids=lambda path: path.name
+)
 def test_every_link_in_a_document_leads_somewhere(document: Path) -> None:
     for link in LINK.findall(document.read_text(encoding="utf-8")):
         assert (document.parent / link).exists(), f"{document.name}: {link}"
