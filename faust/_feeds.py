@@ -48,6 +48,8 @@ class Feed:
         "cursors",
         "name",
         "on_batch",
+        "on_part",
+        "parts",
         "queue",
     )
 
@@ -56,6 +58,10 @@ class Feed:
         self.queue: deque[tuple[Cursor, BatchLike]] = deque()
         self.cursors: dict[TP, Cursor] = {}
         self.on_batch: Callable[[Cursor, int], None] | None = None
+        #: Where every partition is read apart: its feed, made when its first batch comes, and
+        #: who is told of it.
+        self.parts: dict[TP, Feed] = {}
+        self.on_part: Callable[[TP, Feed], None] | None = None
         self._on_release = on_release
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._current: tuple[Cursor, BatchLike, Iterator[Any]] | None = None
@@ -66,12 +72,25 @@ class Feed:
 
     def push(self, cursor: Cursor, batch: BatchLike) -> None:
         """Append a batch and wake who waits."""
+        if self.on_part is not None:
+            self._part(cursor.tp, self.on_part).push(cursor, batch)
+            return
         cursor.waiting += 1
         self.queue.append((cursor, batch))
         self.wake()
 
+    def _part(self, tp: TP, on_part: Callable[[TP, Feed], None]) -> Feed:
+        part = self.parts.get(tp)
+        if part is None:
+            part = self.parts[tp] = Feed(self.name, self._on_release)
+            part.cursors, part.on_batch = self.cursors, self.on_batch
+            on_part(tp, part)
+        return part
+
     def drop(self, task: TaskRun) -> None:
         """Throw away what waits for a task that is over."""
+        for part in self.parts.values():
+            part.drop(task)
         kept = [(cursor, batch) for cursor, batch in self.queue if cursor.task is not task]
         for cursor, batch in self.queue:
             if cursor.task is task:
@@ -83,6 +102,8 @@ class Feed:
 
     def close(self) -> None:
         """No more will come: who waits gets the end."""
+        for part in self.parts.values():
+            part.close()
         self._closed = True
         self.wake()
 

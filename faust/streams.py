@@ -453,9 +453,9 @@ class Stream(Service, Generic[T_co]):
         """What only some streams do before an event is handed out."""
         if hooks is not None:
             hooks.event_in(self)
-        if self.sees_forwarded and self.cursor is not None:
-            if self.was_seen(self.cursor, self.record, self.cursor):
-                return SKIPPED
+        cursor = self.cursor if self.sees_forwarded else None
+        if cursor is not None and self.was_seen(cursor, self.record, cursor):
+            return SKIPPED
         value = await self.process(value)
         return value if wrap is None else wrap(value)
 
@@ -872,6 +872,11 @@ class Stream(Service, Generic[T_co]):
             raise ImproperlyConfigured(
                 f"agent {self.reader!r}: {operation}() needs concurrency=1, because concurrent "
                 f"instances would forward events out of order"
+            )
+        if self.agent is not None and self.agent.isolated_partitions:
+            raise ImproperlyConfigured(
+                f"agent {self.reader!r}: {operation}() does not go with isolated_partitions, "
+                f"because what is forwarded is read by one instance"
             )
         if self.forwarded_to is not None:
             raise ImproperlyConfigured(

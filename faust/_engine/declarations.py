@@ -228,12 +228,13 @@ class Declarations:
 
     def read_by(self, agent: Agent) -> list[str]:
         """Return the topics on which an agent handles events (behind its ``group_by``)."""
-        last = [s.forwarded_to or s for s in (actor.stream for actor in agent.actors)]
+        streams = [actor.stream for actor in agent.actors]
+        channels = [(stream.forwarded_to or stream).channel for stream in streams]
         names = {
             name
-            for stream in last
-            if getattr(stream.channel, "is_topic", False)
-            for name in stream.channel.topics
+            for channel in channels or [agent.channel]
+            if getattr(channel, "is_topic", False)
+            for name in channel.topics
         }
         return sorted(names)
 

@@ -13,7 +13,7 @@ from mode import Service
 
 from faust._core.names import module_name_of
 from faust._machines.retry import ErrorPolicy, RetryPolicy
-from faust._values import HeadersArg, headers_as_list
+from faust._values import TP, HeadersArg, headers_as_list
 from faust.agents.actor import Actor
 from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER, ReqRepResponse
 from faust.agents.replies import ReplyPromise
@@ -23,6 +23,7 @@ from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
     from faust._context import AppContext, Sent
+    from faust._feeds import Feed
 
 __all__ = ["Agent", "current_agent"]
 
@@ -181,12 +182,13 @@ class Agent(Service):
 
     # -- life ---------------------------------------------------------------------------
 
-    def make_stream(self, index: int | None = None) -> Stream[Any]:
+    def make_stream(self, index: int | None = None, *, feed: Feed | None = None) -> Stream[Any]:
         """Return a stream over its channel, for one of its instances."""
         shared = self.concurrency > 1
         stream = self.app.stream(
             self.channel,
             name=self.name,
+            feed=feed,
             shared=shared,
             may_write=not shared,
             concurrency_index=index,
@@ -202,10 +204,20 @@ class Agent(Service):
 
     async def on_start(self) -> None:
         """Start its instances."""
+        if self.isolated_partitions and self.reads_topic:
+            self.app.subscribe(self.channel, self.name).on_part = self._start_isolated
+            return
         for index in range(self.concurrency):
-            actor = Actor(self, self.make_stream(index), index if self.concurrency > 1 else None)
-            self.actors.append(actor)
-            self._spawn(actor.run(), f"agent:{self.name}#{index}")
+            self._start_actor(self.make_stream(index), index if self.concurrency > 1 else None)
+
+    def _start_isolated(self, tp: TP, feed: Feed) -> None:
+        """The first batch of a partition has come: start the instance that has it for itself."""
+        self._start_actor(self.make_stream(tp.partition, feed=feed), tp.partition)
+
+    def _start_actor(self, stream: Stream[Any], index: int | None) -> None:
+        actor = Actor(self, stream, index)
+        self.actors.append(actor)
+        self._spawn(actor.run(), f"agent:{self.name}#{index or 0}")
 
     def add_forwarder(self, stream: Stream[Any]) -> None:
         """Run what a ``group_by`` or ``through`` of one of its streams forwards."""

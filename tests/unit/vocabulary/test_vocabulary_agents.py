@@ -524,3 +524,87 @@ async def test_promises_that_nobody_keeps_are_not_kept_either(world: World) -> N
         gc.collect()
         await asyncio.sleep(1)
         assert len(app._replies) == 0
+
+
+# -- one instance for each partition ----------------------------------------------------------
+
+
+@virtual
+async def test_isolated_partitions_do_not_wait_for_each_other(world: World) -> None:
+    app, seen, slow = world.app(), [], asyncio.Event()
+    topic = app.topic("numbers", partitions=3, internal=True, value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int, partitions=3)
+    tries: Counter[int] = Counter()
+
+    @app.agent(topic, isolated_partitions=True)
+    async def process(values: Any) -> None:
+        async for event in values.events():
+            partition = event.tp.partition
+            sums[str(partition)] += event.value
+            tries[partition] += 1
+            if partition == 0:
+                await slow.wait()
+            if partition == 1 and tries[1] == 2:
+                raise ValueError("only here")
+            seen.append((partition, event.value))
+
+    async with app:
+        for n in range(9):
+            await topic.send(n, partition=n % 3)
+        await until(lambda: len(seen) == 6)
+        assert {partition for partition, _ in seen} == {1, 2}
+        slow.set()
+        await until(lambda: len(seen) == 9)
+        await until(lambda: app.committed_position(TP("numbers", 1)) == 3)
+        assert dict(sums.items()) == {"0": 0 + 3 + 6, "1": 1 + 4 + 7, "2": 2 + 5 + 8}
+        assert len(process.actors) == 3
+    assert [value for partition, value in seen if partition == 1] == [1, 4, 7]
+    async with app:
+        await topic.send(9, partition=0)
+        await until(lambda: len(seen) == 10)
+        assert sums["0"] == 18
+
+
+@virtual
+async def test_isolated_partitions_move_to_another_worker(world: World) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def worker(name: str) -> faust.App:
+        app = world.app()
+        topic = app.topic("numbers", partitions=4, internal=True, value_type=int)
+
+        @app.agent(topic, name="reader", isolated_partitions=True)
+        async def read(values: Any) -> None:
+            async for value in values:
+                await asyncio.sleep(0.05)
+                seen.append((name, value))
+
+        return app
+
+    one, other = worker("one"), worker("other")
+    topic = one.topic("numbers", value_type=int)
+    async with one:
+        for n in range(40):
+            await topic.send(n, partition=n % 4)
+        async with other:
+            for n in range(40, 120):
+                await topic.send(n, partition=n % 4)
+            await until(lambda: len(seen) >= 120)
+        await topic.send(120, partition=3)
+        await until(lambda: len(seen) >= 121)
+    assert sorted(value for _, value in seen) == list(range(121))
+    assert {name for name, _ in seen} == {"one", "other"}
+
+
+@virtual
+async def test_isolated_partitions_cannot_be_forwarded(world: World) -> None:
+    app = world.app(agent_error_retries=0)
+
+    @app.agent(app.topic("numbers", value_type=int), isolated_partitions=True)
+    async def process(values: Any) -> None:
+        async for _ in values.through("other"):
+            pass
+
+    async with app:
+        await app.topic("numbers").send(1)
+        assert "isolated_partitions" in str(await fails(app))
