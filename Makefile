@@ -8,6 +8,7 @@ VENV  := .venv
 PYTHON := $(VENV)/bin/python
 PIP   := $(PYTHON) -m pip --disable-pip-version-check install -q
 ARGS  ?=
+SEEDS ?= 500
 
 #: What mypy and ruff look at, as far as it is there.
 TYPED := $(wildcard faust tools benchmarks examples tests/typing)
@@ -37,8 +38,8 @@ check: $(VENV)/.made-for-checks ## lint, format, types, layers
 bench: $(VENV)/.made-for-tests ## the table of speeds, beside Kafka Streams (about 40 minutes)
 	$(PYTHON) -m benchmarks $(ARGS)
 
-soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds
-	$(PYTHON) -m pytest -m soak --timeout 7200 $(ARGS)
+soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds (SEEDS=500)
+	SEEDS=$(SEEDS) $(PYTHON) -m pytest -m soak --timeout 7200 $(ARGS)
 
 mutants: $(VENV)/.made-for-tests ## plant each known fault; the tests must notice all of them
 	$(PYTHON) -m tools.mutants $(ARGS)

@@ -167,10 +167,19 @@ class Harness:
         def watched(group_id: str, offsets: Any) -> Any:
             refused = commit(group_id, offsets)
             kept = {tp: each for tp, each in offsets.items() if tp not in refused}
-            journal.commit(current_process(), kept)
+            journal.commit(current_process(), kept, self._incarnations())
             return refused
 
         groups.commit = watched  # type: ignore[method-assign]  # a simulation looks over its shoulder
+
+    def _incarnations(self) -> dict[TP, int]:
+        """Return the runs of tasks that the process that is running now has."""
+        process = current_process()
+        for worker in self.workers:
+            engine = None if worker.app is None else worker.app.engine
+            if worker.process is process and engine is not None:
+                return {tp: t.run.incarnation for t in engine.tasks.values() for tp in t.sources}
+        return {}
 
     # -- workers ---------------------------------------------------------------------------
 

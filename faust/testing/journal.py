@@ -73,8 +73,10 @@ class Journal:
 
     # -- the broker ----------------------------------------------------------------------
 
-    def commit(self, process: Process | None, offsets: Mapping[TP, Any]) -> None:
-        """Offsets have been committed by a process."""
+    def commit(
+        self, process: Process | None, offsets: Mapping[TP, Any], incarnations: Mapping[TP, int]
+    ) -> None:
+        """Offsets have been committed by a process, which has these runs of their tasks."""
         name = "" if process is None else process.name
         for tp, commit in sorted(offsets.items()):
             self.note("commit", name, tp.topic, tp.partition, commit.offset)
@@ -82,6 +84,8 @@ class Journal:
             self.committed[tp] = commit.offset
             if commit.offset < before:
                 self.note("back", tp.topic, tp.partition, before, commit.offset)
+            if self._incarnations.get((name, tp)) != incarnations.get(tp):
+                continue
             lowest = min(self._unfinished.get((name, tp), ()), default=None)
             if lowest is not None and commit.offset > lowest:
                 self.findings.append(

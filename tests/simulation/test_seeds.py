@@ -1,0 +1,45 @@
+"""The simulation: seeds by the hundred, each its own world of faults, and the oracle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+#: Seeds of an ordinary test run, in parts that each take some seconds.
+PARTS = [(first, first + 20) for first in range(0, 160, 20)]
+
+
+def run_seeds(*arguments: str, hash_seed: str = "0", timeout: float = 110) -> tuple[int, str]:
+    """Run the simulation's command in a process of its own; return its code and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "faust.testing.simulation", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("first", "last"), PARTS)
+def test_nothing_is_lost_and_tables_are_exact_whatever_goes_wrong(first: int, last: int) -> None:
+    code, said = run_seeds("--seeds", f"{first}:{last}")
+    assert code == 0, said
+
+
+def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
+    one = run_seeds("--seeds", "0:10", "--digests", hash_seed="1")
+    other = run_seeds("--seeds", "0:10", "--digests", hash_seed="2")
+    assert one == other
+
+
+@pytest.mark.soak
+def test_many_seeds() -> None:
+    seeds = int(os.environ.get("SEEDS", "500"))
+    code, said = run_seeds("--seeds", f"1000:{1000 + seeds}", "--points", timeout=7_000)
+    print(said)
+    assert code == 0, said
