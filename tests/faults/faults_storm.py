@@ -159,7 +159,7 @@ class _Killer:
         for victim in await self._until_dead(victims, 0, AIM):
             victim.kill()
             self._note_dead([victim], self._alive[victim])
-        if self._bursts % 2 == 0:
+        if self._bursts % 2 == 0 and self._flow.sent < len(self._flow.events):
             await self._kill_heirs("undo" if self._bursts % 4 else "restore")
         await self._replace()
 

@@ -61,7 +61,7 @@ def short_storms(
     storms = {
         "sqlite": storm(
             plan_for(f"sqlite://{directory}/broker.db", "memory://", directory),
-            "sqlite, memory", seconds=62, rate=700, rest=4.0, seed=seed,
+            "sqlite, memory", seconds=62, rate=700, rest=2.0, seed=seed,
         )
     }  # fmt: skip
     try:
@@ -71,7 +71,7 @@ def short_storms(
     node: KafkaNode = request.getfixturevalue("kafka")
     storms["kafka"] = storm(
         plan_for(node.url, "rocksdb://", directory),
-        "kafka, rocksdb", seconds=62, rate=700, rest=4.0, seed=seed + 1,
+        "kafka, rocksdb", seconds=62, rate=700, rest=3.0, seed=seed + 1,
     )  # fmt: skip
     return run_together(storms)
 
