@@ -1,3 +1,0 @@
-from tests.support.kafka_fixture import kafka
-
-__all__ = ["kafka"]
