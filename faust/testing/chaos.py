@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -16,7 +16,7 @@ from faust.testing.network import Weather
 __all__ = ["Chaos", "Plan"]
 
 #: How long a crash at a chosen point is waited for (virtual seconds).
-AMBUSH_PATIENCE = 6.0
+AMBUSH_PATIENCE = 12.0
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,18 @@ class Plan:
         if kind < 0.1:
             calm = Weather(latency=weather.latency)
             return cls(weights={"leave": 1.0, "join": 1.0}, weather=calm, gentle=True)
-        if kind < 0.4:
+        if kind < 0.35:
+            return cls(
+                pause=1.0,
+                weights={"ambush": 5.0, "storm": 1.0, "leave": 0.7, "join": 1.0, "cut_off": 0.3},
+                weather=replace(weather, latency=max(weather.latency, 0.003)),
+                target=seed * 4,
+            )
+        if kind < 0.55:
             name = random.choice(list(everything))
             everything = {name: 1.0, "join": 0.3}
         return cls(
-            pause=random.choice((1.5, 3.0, 5.0)), weights=everything, weather=weather, target=seed
+            pause=random.choice((1.5, 3.0, 5.0)), weights=everything, weather=weather, target=seed * 4
         )
 
 
@@ -88,7 +95,7 @@ class Chaos:
         self._table = crash_points()
         self._targets = sorted(set(self._table.values()))
         self._next_target = plan.target
-        self._armed: tuple[Worker, CrashPoint | None, float] | None = None
+        self._armed: tuple[Worker, frozenset[CrashPoint], float] | None = None
         self._pending: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         harness.loop.on_turn = self._on_turn
@@ -180,10 +187,15 @@ class Chaos:
         self.harness.kill(worker)
 
     async def _ambush(self, worker: Worker) -> None:
-        target = self._targets[self._next_target % len(self._targets)]
-        self._next_target += 1
+        if self._armed is not None:
+            return
+        # Some in the order of their turns, so that rare ones have theirs.
+        targets = frozenset(
+            self._targets[(self._next_target + step) % len(self._targets)] for step in range(4)
+        )
+        self._next_target += 4
         until = self.harness.clock.monotonic() + AMBUSH_PATIENCE
-        self._armed = (worker, target, until)
+        self._armed = (worker, targets, until)
 
     async def _freeze(self, worker: Worker) -> None:
         process = worker.process
@@ -248,25 +260,23 @@ class Chaos:
     def _on_turn(self) -> None:
         if self._armed is None:
             return
-        worker, target, until = self._armed
-        if not worker.running or self.harness.clock.monotonic() > until:
+        worker, targets, until = self._armed
+        if self.harness.clock.monotonic() > until:
             self._armed = None
             return
+        if not worker.running:
+            return  # what it does when it starts again is of interest, too
         here = self._where(worker)
-        if target in here:
+        if targets & here:
             self._armed = None
             self._strike(worker)
 
     def _where(self, worker: Worker) -> set[CrashPoint]:
         """Return the points at which a worker's tasks stand."""
-        app, process = worker.app, worker.process
-        engine = None if app is None else app.engine
-        if engine is None or process is None:
+        process = worker.process
+        if process is None:
             return set()
-        tasks = [process.main, engine._committing, engine._cleaning, *engine.starting.values()]
-        rebalancer = getattr(engine, "rebalancer", None)
-        if rebalancer is not None:
-            tasks += rebalancer._tasks
+        tasks = [process.main, *process.tasks]
         found: set[CrashPoint] = set()
         for task in tasks:
             if task is not None and not task.done():

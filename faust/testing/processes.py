@@ -40,12 +40,14 @@ class Process:
     Attributes:
         state: ``running``, ``stopped`` (SIGSTOP) or ``killed``.
         main: The task that it began with.
+        tasks: All that it has started and that may not have ended.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = "running"
         self.main: asyncio.Task[Any] | None = None
+        self.tasks: list[asyncio.Task[Any]] = []
         self._held: list[asyncio.Handle] = []
 
     @property
@@ -109,6 +111,16 @@ class SimulationLoop(VirtualLoop):
         """A clock for code that measures its own work: it moves a little with each look."""
         self._busy = getattr(self, "_busy", 0.0) + self._pace.random() * 0.002
         return self._busy
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """As asyncio's; a process remembers its tasks."""
+        task = super().create_task(coro, **options)
+        process = _process.get()
+        if process is not None:
+            if len(process.tasks) > 100:
+                process.tasks = [each for each in process.tasks if not each.done()]
+            process.tasks.append(task)
+        return task
 
     def _run_once(self) -> None:
         self._take_due()
