@@ -94,6 +94,7 @@ async def storm(
     report = Report(label, len(events))
     async with running(plan, events, rate) as (cluster, flow, sending):
         killer = _Killer(cluster, flow, report, random)
+        await cluster.until("a first commit", lambda: any(flow.progress.committed.values()))
         while not sending.done():
             await killer.burst()
             if random.random() < CALM:
@@ -191,6 +192,7 @@ class _Killer:
         seen = await self._seen()
         while len(living) > left and time.monotonic() < deadline:
             living = self._note_dead(living, seen)
+            await asyncio.sleep(0.01)  # the flow goes through the same connection
             seen = await self._seen()
         return self._note_dead(living, seen)
 
