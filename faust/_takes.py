@@ -57,6 +57,7 @@ class _Taker:
         """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
         stream = self.stream
         token = stream.take_over()
+        stream.hooks = stream.app.monitor.stream_hooks
         try:
             while True:
                 items = stream.taken or await self._next_batch()
@@ -156,6 +157,8 @@ class _Taker:
         stream.cursor, stream.record, value = items[-1]
         stream.task = stream.cursor.task
         stream.begin_event(value)
+        if stream.hooks is not None:
+            stream.hooks.event_in(stream)
         if not self.events:
             return [value for _, _, value in items]
         return [stream.make_event(record, cursor, value) for cursor, record, value in items]
@@ -191,6 +194,8 @@ class _Taker:
         stream.events_total += len(stream.taken)
         stream.taken = []
         stream.end_event()
+        if stream.hooks is not None:
+            stream.hooks.event_out(stream)
 
 
 async def _take_channel(

@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextvars import ContextVar
 from inspect import isawaitable
 from itertools import chain
-from time import perf_counter
+from time import perf_counter as perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mode import Service
@@ -137,6 +137,8 @@ class Stream(Service, Generic[T_co]):
         self._batch: Any = None
         self._records: Any = None
         self.inside = False
+        #: Who wants to know of every event, while it is iterated over.
+        self.hooks: Any = None
         #: Does another stream run in the same asyncio task?
         self.nested = False
         self._replay = False
@@ -215,6 +217,8 @@ class Stream(Service, Generic[T_co]):
         if redeliver:
             self._replay = self.inside or bool(self.taken)
             self.inside = False
+            if self.hooks is not None:
+                self.hooks.event_out(self)
             if self.task is not None and self.task.gate is not None:
                 self.leave_gate(self.task)
         else:
@@ -237,6 +241,8 @@ class Stream(Service, Generic[T_co]):
             cursor.position = record.offset + 1
 
     def _leave(self) -> None:
+        if self.hooks is not None:
+            self.hooks.event_out(self)
         self.inside = False
         self._replay = False
         self._event = self._event_of = None
@@ -334,7 +340,7 @@ class Stream(Service, Generic[T_co]):
     async def _iterate(self, feed: Feed, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         """Hand out values one by one (see the module's docstring: this is the hot path)."""
         load = self.channel.value_loader()
-        hooks = self.app.monitor.stream_hooks
+        hooks = self.hooks = self.app.monitor.stream_hooks
         slow = bool(self._processors or wrap or hooks or self.sees_forwarded)
         clock = perf_counter
         queue = feed.queue
@@ -519,7 +525,7 @@ class Stream(Service, Generic[T_co]):
     ) -> AsyncIterator[Any]:
         """Hand out single records of a feed that is shared, or whose acks come by hand."""
         load = self.channel.value_loader()
-        hooks = self.app.monitor.stream_hooks
+        hooks = self.hooks = self.app.monitor.stream_hooks
         limit = max(1, self.app.conf.stream_buffer_maxsize)
         token = self.take_over()
         began = perf_counter()
@@ -627,7 +633,7 @@ class Stream(Service, Generic[T_co]):
     # -- iteration over what is not a topic ----------------------------------------------
 
     async def iterate_channel(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
-        hooks = self.app.monitor.stream_hooks
+        hooks = self.hooks = self.app.monitor.stream_hooks
         token = self.take_over()
         source = _as_async_iterator(self.channel, self)
         try:

@@ -147,30 +147,32 @@ class Monitor(Sensor):
 
 
 class StreamHooks:
-    """Calls the sensors that want to know of every event."""
+    """Calls the sensors that want to know of every event of one stream."""
 
     def __init__(self, sensors: list[Sensor]) -> None:
         self._sensors = sensors
-        self._inside: dict[int, tuple[Any, list[Any]]] = {}
+        self._inside: list[tuple[Any, list[Any]]] = []
 
     def event_in(self, stream: Any) -> None:
-        """An event is about to be handed out."""
-        event = stream.current_event
-        if event is None:
-            return
+        """An event, or a list of them, is about to be handed out."""
+        for event in stream.events_in_progress():
+            self._tell_in(stream, event)
+
+    def _tell_in(self, stream: Any, event: Any) -> None:
         message = event.message
         states = [
             sensor.on_stream_event_in(message.tp, message.offset, stream, event)
             for sensor in self._sensors
         ]
-        self._inside[id(stream)] = (event, states)
+        self._inside.append((event, states))
 
     def event_out(self, stream: Any) -> None:
-        """The agent has come back."""
-        event, states = self._inside.pop(id(stream), (None, []))
-        for sensor, state in zip(self._sensors, states, strict=False):
+        """The agent has come back, or failed: what was handed out is over."""
+        inside, self._inside = self._inside, []
+        for event, states in inside:
             message = event.message
-            sensor.on_stream_event_out(message.tp, message.offset, stream, event, state)
+            for sensor, state in zip(self._sensors, states, strict=True):
+                sensor.on_stream_event_out(message.tp, message.offset, stream, event, state)
 
 
 def _wants_events(sensor: Sensor) -> bool:

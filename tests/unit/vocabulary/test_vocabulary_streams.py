@@ -615,3 +615,59 @@ async def test_an_agent_gets_on_with_its_event_after_a_rebalance(world: World) -
             await until(lambda: len(seen) >= 200)
     assert sorted(value for _, value in seen) == list(range(200))
     assert {name for name, _ in seen} == {"one", "other"}
+
+
+# -- sensors ---------------------------------------------------------------------------------
+
+
+class Watcher(faust.Sensor):
+    """Keeps what it is told of events."""
+
+    def __init__(self) -> None:
+        self.active: dict[int, Any] = {}
+        self.told: list[tuple[str, int]] = []
+
+    def on_stream_event_in(self, tp: TP, offset: int, stream: Any, event: Any) -> Any:
+        assert offset not in self.active
+        self.active[offset] = event
+        self.told.append(("in", event.value))
+        return offset
+
+    def on_stream_event_out(
+        self, tp: TP, offset: int, stream: Any, event: Any, state: Any = None
+    ) -> None:
+        assert state == offset
+        del self.active[offset]
+        self.told.append(("out", event.value))
+
+
+@pytest.mark.parametrize("form", ["plain", "take", "noack", "concurrent"])
+@virtual
+async def test_a_sensor_is_told_of_every_event_as_it_begins_and_ends(
+    world: World, form: str
+) -> None:
+    app, watcher, failing = world.app(), Watcher(), [True]
+    app.sensors.add(watcher)
+    seen: list[int] = []
+
+    @app.agent(numbers(app), concurrency=2 if form == "concurrent" else 1)
+    async def process(stream: Any) -> None:
+        stream.filter(lambda value: value != 2)
+        if form == "noack":
+            stream.noack()
+        async for values in stream.take(2, within=1) if form == "take" else stream:
+            await asyncio.sleep(0.1)
+            if failing and form != "noack":
+                failing.clear()
+                raise ValueError("again")
+            seen.extend(values if form == "take" else [values])
+
+    async with app:
+        await send_all(numbers(app), range(5))
+        await until(lambda: len(seen) >= 4)
+        await asyncio.sleep(2)
+    assert not watcher.active
+    for value in (0, 1, 3, 4):
+        told = [what for what, of in watcher.told if of == value]
+        assert told[:2] == ["in", "out"]
+        assert told.count("in") == told.count("out")
