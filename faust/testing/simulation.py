@@ -27,6 +27,7 @@ from typing import Any
 
 import faust.streams
 from faust.exceptions import AgentFailed, BrokerUnavailable, ProducerSendError
+from faust._values import TP
 from faust.testing.chaos import Chaos, Plan
 from faust.testing.clock import DeadlockError
 from faust.testing.crashpoints import CrashPoint, crash_points
@@ -247,17 +248,26 @@ class _Run:
     async def _produce(self, harness: Harness, events: list[Event]) -> None:
         from faust._core.partitioner import partition_for
         from faust.serializers.codecs import dumps
-        from faust._values import TP
 
         partitions = self.scenario.topics["events"]
+        waiting: dict[TP, list[tuple[int, bytes, bytes]]] = {}
+
+        def send(tp: TP) -> None:
+            builder = new_builder(1 << 14)
+            for number, (stamp, key, value) in enumerate(waiting.pop(tp)):
+                builder.append(number, stamp, key, value, [])
+            harness.broker.append(harness.broker.log(tp), builder.build(), (-1, -1, -1))
+
         for event in events:
             await harness.clock.sleep(event.ts - harness.clock.time())
             key = self.scenario.routing_key(event.key, event.id).encode()
             value = dumps("json", event.plain()) or b""
             tp = TP("events", partition_for(key, partitions))
-            builder = new_builder(1 << 12)
-            builder.append(0, int(event.ts * 1000), key, value, [])
-            harness.broker.append(harness.broker.log(tp), builder.build(), (-1, -1, -1))
+            waiting.setdefault(tp, []).append((int(event.ts * 1000), key, value))
+            if self.random.random() < 0.4:
+                send(tp)
+        for tp in list(waiting):
+            send(tp)
 
     # -- the end -----------------------------------------------------------------------------
 

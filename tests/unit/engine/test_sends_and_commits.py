@@ -12,11 +12,12 @@ from faust._engine.committer import Committer
 from faust._engine.outbox import Outbox, OutboxTarget
 from faust._engine.tasks import ActiveTask
 from faust._feeds import Feed
+from faust._machines.commits import TaskEntry, encode
 from faust._machines.effects import Cursor, TaskRun
 from faust._values import TP
 from faust.exceptions import BrokerUnavailable, ProducerSendError
 from faust.testing.clock import VirtualClock, run_virtual
-from faust.transport.base import Placed
+from faust.transport.base import Commit, Placed
 
 
 class FailingProducer:
@@ -146,3 +147,101 @@ def test_a_stream_finds_what_comes_after_one_of_its_tasks_has_gone() -> None:
     held = feed.queue
     feed.drop(TaskRun("t", 0, 1))
     assert feed.queue is held
+
+
+class Broker:
+    """A transport, a membership and a producer that do as they are told."""
+
+    def __init__(self) -> None:
+        self.commits: dict[TP, Commit] = {}
+        self.sent: list[int] = []
+        self.error: Exception | None = None
+        self.generation = 1
+
+    def produce(self, tp: TP, builder: Any) -> asyncio.Future[Placed]:
+        future: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
+        future.set_result(Placed(0))
+        return future
+
+    async def commit(self, offsets: Any, *, generation: int) -> dict[TP, Any]:
+        self.sent.append(generation)
+        if self.error is not None:
+            raise self.error
+        self.commits.update(offsets)
+        return {}
+
+    async def committed(self, group_id: str, tps: Any) -> dict[TP, Commit]:
+        return {tp: self.commits[tp] for tp in tps if tp in self.commits}
+
+
+async def new_committer(broker: Broker) -> tuple[Committer, ActiveTask, Cursor]:
+    clock = VirtualClock.current()
+    bridge = LoopBridge()
+    await bridge.start()
+    outbox = Outbox(clock, linger=0.01, batch_size=1 << 12, compression=None, describe=None)
+    outbox.start(bridge, broker)  # type: ignore[arg-type]  # as much of a producer as is needed
+    run = TaskRun("t", 0, 1)
+    cursor = Cursor(run, TP("a", 0), "r", 0)
+    committer = Committer(
+        bridge=bridge,
+        clock=clock,
+        transport=broker,  # type: ignore[arg-type]  # as much of one as is needed
+        producer=broker,  # type: ignore[arg-type]  # as much of one as is needed
+        membership=broker,  # type: ignore[arg-type]  # as much of one as is needed
+        outbox=outbox,
+        group_id="g",
+        cluster_id="",
+        writer="me",
+        interval=1.0,
+        batch_size=1 << 12,
+        tasks=list,
+        generation=lambda: broker.generation,
+        on_committed=lambda seconds, offsets: None,
+    )
+    return committer, ActiveTask(run, (TP("a", 0),)), cursor
+
+
+def test_a_commit_whose_answer_is_lost_counts_if_it_is_found() -> None:
+    async def main() -> None:
+        broker = Broker()
+        committer, task, cursor = await new_committer(broker)
+        cursor.position = 5
+        entry = TaskEntry("me", 1, {"a": 5}, {"r": {"a": 5}})
+        broker.commits[TP("a", 0)] = Commit(5, encode(entry))
+        broker.error = BrokerUnavailable("no answer")
+        assert await committer.commit([task])
+        assert task.committed == {TP("a", 0): 5}
+
+    run_virtual(main(), 1)
+
+
+def test_a_commit_with_our_number_by_another_writer_is_not_ours() -> None:
+    async def main() -> None:
+        broker = Broker()
+        committer, task, cursor = await new_committer(broker)
+        cursor.position = 5
+        entry = TaskEntry("you", 1, {"a": 3}, {"r": {"a": 3}})
+        broker.commits[TP("a", 0)] = Commit(3, encode(entry))
+        broker.error = BrokerUnavailable("no answer")
+        assert not await committer.commit([task])
+        assert task.committed == {}
+
+    run_virtual(main(), 1)
+
+
+def test_a_cut_of_an_older_generation_is_not_sent_under_the_new_one() -> None:
+    async def main() -> None:
+        broker = Broker()
+        committer, task, cursor = await new_committer(broker)
+        cursor.position = 5
+
+        def move(future: Any) -> None:
+            broker.generation = 2
+
+        asyncio.get_running_loop().call_soon(move, None)
+        assert not await committer.commit([task])
+        assert broker.sent == []
+        assert await committer.commit([task])
+        assert broker.sent == [2]
+
+    run_virtual(main(), 1)
