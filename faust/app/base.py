@@ -483,9 +483,13 @@ class App(Host):
     # These three are class methods of mode.Service, for the bodies of its subclasses; an app has
     # methods of their names, which are the documented ones.
 
-    def task(  # type: ignore[override]
-        self, fun: Any = None, *, on_leader: bool = False, traced: bool = True
-    ) -> Any:
+    @overload  # type: ignore[override]
+    def task(self, fun: F) -> F: ...
+
+    @overload
+    def task(self, *, on_leader: bool = False, traced: bool = True) -> Callable[[F], F]: ...
+
+    def task(self, fun: Any = None, *, on_leader: bool = False, traced: bool = True) -> Any:
         """Decorate a coroutine function that runs once the app is operational."""
         if fun is None:
             return partial(self.task, on_leader=on_leader, traced=traced)

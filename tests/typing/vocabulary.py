@@ -82,6 +82,10 @@ async def once(app: AppT) -> None:
     await app.send("orders", value=Order("b"))
 
 
+@app.task(on_leader=True)
+async def once_on_the_leader() -> None: ...
+
+
 @app.crontab("0 9 * * *", tz="Europe/Oslo")
 async def at_nine() -> None: ...
 

@@ -136,6 +136,7 @@ def test_an_agent_has_the_same_name_however_it_is_started(
     arguments: list[str], folder: str, name: str, tmp_path: Path
 ) -> None:
     (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "__init__.py").touch()  # found before this repository's own
     (tmp_path / "examples" / "agent.py").write_text(
         "from faust._core.names import qualified_name\n"
         "def myagent(): ...\n"
