@@ -74,7 +74,7 @@ class FaustWarning(UserWarning):
     """Base of all warnings."""
 
 
-class FaustPredicate(Exception):  # noqa: N818 - a signal, not an error; the name is public
+class FaustPredicate(Exception):
     """Base of exceptions that steer, and are no errors."""
 
 

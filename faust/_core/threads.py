@@ -35,27 +35,23 @@ class Bridge(ABC):
         """End the I/O loop; what still runs there is cancelled."""
 
     @abstractmethod
-    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         """From the I/O loop: run ``fun(*args)`` on the main loop, soon and in order."""
 
     @abstractmethod
-    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         """From the main loop: run ``fun(*args)`` on the I/O loop, soon and in order."""
 
     @abstractmethod
-    async def call_io(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
-    ) -> T:
+    async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """From the main loop: run a coroutine on the I/O loop and wait for its result."""
 
     @abstractmethod
-    async def call_main(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
-    ) -> T:
+    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """From the I/O loop: run a coroutine on the main loop and wait for its result."""
 
     @abstractmethod
-    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Run blocking work where it stops neither loop."""
 
 
@@ -70,19 +66,17 @@ class LoopBridge(Bridge):
     async def stop(self) -> None:
         return
 
-    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         self._loop.call_soon(fun, *args)
 
     post_io = post_main
 
-    async def call_io(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
-    ) -> T:
+    async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         return await fun(*args)
 
     call_main = call_io
 
-    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return fun(*args)
 
 
@@ -120,29 +114,23 @@ class ThreadBridge(Bridge):
             self._io.call_soon_threadsafe(self._io.stop)
             await self._main.run_in_executor(None, thread.join)
 
-    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         _post(self._main, fun, *args)
 
-    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         _post(self._io, fun, *args)
 
-    async def call_io(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
-    ) -> T:
+    async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         return await asyncio.wrap_future(_submit(self._io, fun, *args))
 
-    async def call_main(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
-    ) -> T:
+    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         return await asyncio.wrap_future(_submit(self._main, fun, *args))
 
-    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, fun, *args)
 
 
-def _post(
-    loop: asyncio.AbstractEventLoop, fun: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]
-) -> None:
+def _post(loop: asyncio.AbstractEventLoop, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(fun, *args)
 
@@ -150,6 +138,6 @@ def _post(
 def _submit(
     loop: asyncio.AbstractEventLoop,
     fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
-    *args: Unpack[Ts],
+    *args: *Ts,
 ) -> Future[T]:
     return asyncio.run_coroutine_threadsafe(fun(*args), loop)

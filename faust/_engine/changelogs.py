@@ -1,10 +1,10 @@
 """Changelogs have one writer; this notices when somebody else has written, and repairs it.
 
-A worker that was suspended past its session may still have changelog records in its hands, and they may
-arrive when its tasks have long been another's.  The owner knows which offset each of its own
-batches must get.  A later one shows that somebody has written in between: that stretch is read, and
-for each key in it the owner's own value is written again, before any commit says that what lies
-below counts.
+A worker that was suspended past its session may still have changelog records in its hands, and
+they may arrive when its tasks have long been another's.  The owner knows which offset each of its
+own batches must get.  A later one shows that somebody has written in between: that stretch is
+read, and for each key in it the owner's own value is written again, before any commit says that
+what lies below counts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Changelogs:
     async def append(
         self, tp: TP, entries: Sequence[Entry], expected: int
     ) -> tuple[int, list[Stretch]]:
-        """Append entries; return the end after them, and what others have written since ``expected``.
+        """Append entries; return the end after them, and what others have written since
+        ``expected``.
 
         Raises:
             BrokerError: not all of it was appended, or nobody knows.

@@ -1,8 +1,8 @@
 """The commit protocol: cut, produce, commit, apply.
 
-Read `Committer.commit` from top to bottom: it is the one place where anything becomes true.  A failure
-at any step leaves the previous commit as the truth; what had been cut is dirty again, unless the
-outcome is unknown, and then it is looked up before anything else happens.
+Read `Committer.commit` from top to bottom: it is the one place where anything becomes true.  A
+failure at any step leaves the previous commit as the truth; what had been cut is dirty again,
+unless the outcome is unknown, and then it is looked up before anything else happens.
 
 1. *Cut*: every reader at its last boundary between events, and the table entries that finished
    events have left.  Synchronous: nothing moves between the first and the last task.
@@ -23,7 +23,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faust._engine.changelogs import Changelogs
 from faust._engine.tasks import ActiveTask, Cut, TableCut
@@ -206,9 +206,9 @@ class Committer:
             moved = {k: dict(v) for k, v in task.entry.readers.items() if k in readers} != readers
         if not (moved or task.dirty or task.restless) or not task.run.alive:
             return None
-        self._sequence = max(
-            self._sequence, task.entry.sequence if task.entry is not None else 0
-        ) + 1
+        self._sequence = (
+            max(self._sequence, task.entry.sequence if task.entry is not None else 0) + 1
+        )
         return Cut(
             task,
             self._generation(),

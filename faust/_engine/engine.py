@@ -204,7 +204,7 @@ class Engine:
             size = commits.worst_case_size(names, readers, tables, 0)
             if size > METADATA_LIMIT:
                 raise ImproperlyConfigured(
-                    f"the topics, agents and tables with {count} partitions need up to {size} bytes "
+                    f"topics, agents and tables with {count} partitions need up to {size} bytes "
                     f"of commit metadata, and a broker keeps {METADATA_LIMIT}: give some of them "
                     f"another number of partitions, or split the app"
                 )
@@ -244,8 +244,8 @@ class Engine:
             if known is not None and topic in capped and capped[topic] > known.partitions:
                 capped[topic] = known.partitions
                 blocked[topic] = (
-                    f"topic {topic!r} has grown to {counts[topic]} partitions, but {relation.reason}"
-                    f" and has {known.partitions}: partitions from {known.partitions} on are not "
+                    f"topic {topic!r} has grown to {counts[topic]} partitions, but "
+                    f"{relation.reason} and has {known.partitions}: partitions from {known.partitions} on are not "
                     f"processed. Build the table anew (raise the app's version), or repartition "
                     f"with group_by()"
                 )
@@ -322,7 +322,8 @@ class Engine:
         await self.give_up(revoked)
 
     def _disown(self, ids: frozenset[TaskId]) -> None:
-        """On the I/O loop, while the main loop is blocked: nothing of these tasks counts any more."""
+        """On the I/O loop, while the main loop is blocked: nothing of these tasks counts any
+        more."""
         for task_id in ids:
             task = self.tasks.get(task_id)
             if task is not None:
@@ -470,8 +471,8 @@ class Engine:
             if self.clock.monotonic() >= deadline:
                 for stream in busy:
                     logger.warning(
-                        "%s has not finished its event at %s within %.0f s; the event is undone and "
-                        "will be processed by another worker", stream.reader, stream.cursor, grace,
+                        "%s has not finished its event at %s within %.0f s; the event is undone "
+                        "and will be processed by another worker", stream.reader, stream.cursor, grace,
                     )  # fmt: skip
                 return
             await self.clock.sleep(0.005)
@@ -499,7 +500,8 @@ class Engine:
         if self.tasks.get(task.id) is task:
             del self.tasks[task.id]
 
-    # -- readiness ----------------------------------------------------------------------------------
+    # -- readiness
+    # ----------------------------------------------------------------------------------
 
     def _on_restore_progress(self, table: str, partition: int, left: int) -> None:
         if left:
@@ -526,7 +528,8 @@ class Engine:
             return reason
         return ""
 
-    # -- background ---------------------------------------------------------------------------------
+    # -- background
+    # ---------------------------------------------------------------------------------
 
     async def _commit_forever(self) -> None:
         try:
@@ -592,7 +595,8 @@ class Engine:
             transport = self.connection.transport
             await self.bridge.call_io(transport.delete_records, before)
 
-    # -- stopping -----------------------------------------------------------------------------------
+    # -- stopping
+    # -----------------------------------------------------------------------------------
 
     async def stop(self, *, crashed: bool = False) -> None:
         """Drain, commit, leave.  After a crash nothing more is committed than is certain."""
@@ -619,4 +623,3 @@ class Engine:
         """Drop everything at once (a second signal, a simulated crash)."""
         for task in list(self.tasks.values()):
             self._close(task)
-

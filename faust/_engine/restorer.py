@@ -11,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.changelogs import Changelogs
 from faust._engine.tasks import ActiveTask
 from faust._machines import commits, restore
 from faust._machines.commits import TableMark, TaskEntry
+from faust._machines.restore import RestorePlan
 from faust._machines.retry import backoff
 from faust._values import TP
 from faust.exceptions import (
@@ -132,7 +135,10 @@ class Restorer:
         return self._resolve(task, entry, positions)
 
     async def _committed(self, tps: list[TP]) -> dict[TP, Commit]:
-        return await self._patiently(lambda: self._transport.committed(self._group_id, tps))
+        found: dict[TP, Commit] = await self._patiently(
+            lambda: self._transport.committed(self._group_id, tps)
+        )
+        return found
 
     async def _patiently(self, request: Callable[[], Any]) -> Any:
         """On the I/O loop: ask until the broker answers."""
@@ -168,9 +174,7 @@ class Restorer:
         positions: dict[TP, int] = {}
         for tps, at in ((at_start, port.EARLIEST), (at_end, port.LATEST)):
             if tps:
-                positions.update(
-                    await self._patiently(lambda tps=tps, at=at: self._transport.offsets(tps, at))
-                )
+                positions.update(await self._patiently(partial(self._transport.offsets, tps, at)))
         return {tp: positions.get(tp, 0) for tp in missing}
 
     async def _committed_anywhere(self, topics: set[str]) -> dict[TP, Commit]:
@@ -247,17 +251,15 @@ class Restorer:
     async def _until_idle(self, job: _Job) -> None:
         """A restore was cancelled: its store is closed next, and nobody may write to it then."""
         while job.writing:
-            await self._clock.sleep(0.005)
+            with suppress(asyncio.CancelledError):  # told twice; the caller raises it again
+                await self._clock.sleep(0.005)
 
     async def _offload(self, job: _Job, fun: Callable[..., None], *args: Any) -> None:
-        """Let a thread work on a store; a cancellation waits for its end."""
+        """Let a thread work on a store; whoever is cancelled meanwhile waits in `_until_idle`."""
         job.writing = True
         work = asyncio.ensure_future(self._bridge.offload(fun, *args))
-        try:
-            await asyncio.shield(work)
-        finally:
-            await asyncio.wait({work})
-            job.writing = False
+        work.add_done_callback(lambda _: setattr(job, "writing", False))
+        await asyncio.shield(work)
 
     async def _open(self, table: Collection, partition: int) -> PartitionStore:
         deadline = self._clock.monotonic() + LOCK_PATIENCE
@@ -377,7 +379,7 @@ class Restorer:
 
     # -- what a dead worker left -------------------------------------------------------------
 
-    async def _take_back(self, job: _Job, plan: restore.RestorePlan) -> int:
+    async def _take_back(self, job: _Job, plan: RestorePlan) -> int:
         """Write the committed values of the keys in [boundary, end) again; return the new end.
 
         Undoing needs positive evidence: where the tail is older than half the compaction lag,
@@ -408,8 +410,8 @@ class Restorer:
         return await self._changelogs.repair(tp, written, foreign + more, job.store.get)
 
     async def _broker_time(self, tp: TP) -> tuple[int, int]:
-        """Return the broker's time (milliseconds), and the changelog's end: by a record that deletes
-        a key that nobody has."""
+        """Return the broker's time (milliseconds), and the changelog's end: by a record that
+        deletes a key that nobody has."""
 
         def produce() -> Any:
             builder = self._records.new_builder(1 << 10)

@@ -5,14 +5,15 @@ all topics and tables of the app that have the same number of partitions.  A `Ta
 *incarnation* of a task on this worker: what belongs to an older one is ignored, because tables find
 their state by the run itself, and a run that is over is in no table.
 
-A `Cursor` is one reader's place in one partition of a task.  Its ``position`` is the next offset that
-the reader has *finished* with; it moves only between events, so whatever looks at it (the cut) sees
-a boundary.
+A `Cursor` is one reader's place in one partition of a task.  Its ``position`` is the next offset
+that the reader has *finished* with; it moves only between events, so whatever looks at it (the
+cut) sees a boundary.
 
 The event in progress writes into its tables at once (`faust.stores.overlay.Slice`) and keeps an
-undo log on its cursor: finishing the event empties the log, undoing plays it back.  What needs more at the
-end than that (values to be encoded, marks of forwarded records) puts itself on ``noted``.  For an
-event without writes both lists are empty, and looking at one of them is all that it costs here.
+undo log on its cursor: finishing the event empties the log, undoing plays it back.  What needs
+more at the end than that (values to be encoded, marks of forwarded records) puts itself on
+``noted``.  For an event without writes both lists are empty, and looking at one of them is all
+that it costs here.
 """
 
 from __future__ import annotations
@@ -206,8 +207,8 @@ class TaskRun:
         alive: Do its effects count?  False from the moment it was given back, fenced or undone.
         undo_log: What the event in progress has written: (slice, key, what was live,
             what was dirty).
-        noted: What has something to do when the event in progress ends.  (Streams keep both lists at
-            hand: they are emptied in place, never replaced.)
+        noted: What has something to do when the event in progress ends.  (Streams keep both lists
+            at hand: they are emptied in place, never replaced.)
         cursors: One for each reader and source partition.
         forwarded: For repartitioned topics: source -> highest source offset handled.
         seen: The same, events in progress and those not acknowledged included.

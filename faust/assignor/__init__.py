@@ -3,4 +3,4 @@
 from faust.assignor.leader_assignor import LeaderAssignor
 from faust.assignor.partition_assignor import Assignment, MemberInfo, PartitionAssignor
 
-__all__ = ["LeaderAssignor", "Assignment", "MemberInfo", "PartitionAssignor"]
+__all__ = ["Assignment", "LeaderAssignor", "MemberInfo", "PartitionAssignor"]

@@ -17,8 +17,9 @@ class LeaderAssignor(Service):
     Arguments:
         app: The app.
 
-    The topic ``{app id}-__assignor-__leader`` has one partition; whoever is given it leads.  It is read
-    from the first time that somebody asks (or that something is declared with ``on_leader=True``).
+    The topic ``{app id}-__assignor-__leader`` has one partition; whoever is given it leads.  It is
+    read from the first time that somebody asks (or that something is declared with
+    ``on_leader=True``).
     """
 
     abstract = False

@@ -10,17 +10,17 @@ Three layers, from the newest to the oldest; a read takes the first that knows t
 the store     committed entries, encoded.
 ============  ==============================================================================
 
-*Undo.*  The event in progress writes into ``live`` and ``dirty`` at once, and for each write puts what
-was there before on its undo log (`faust._machines.effects.Effects.undo_log`).  Finishing the
+*Undo.*  The event in progress writes into ``live`` and ``dirty`` at once, and for each write puts
+what was there before on its undo log (`faust._machines.effects.Effects.undo_log`).  Finishing the
 event empties the log; an exception, a skip or a revocation plays it back; and a cut in the middle
-of an event takes the values from before it.  (The other way, writes that wait apart until the event is
-finished, was tried: counting cost 2.0 us for an event instead of 1.4.)
+of an event takes the values from before it.  (The other way, writes that wait apart until the
+event is finished, was tried: counting cost 2.0 us for an event instead of 1.4.)
 
 *Undo returns to bytes.*  Values of immutable scalar types are kept as they are; anything else is
 encoded when its event finishes, and a later event decodes its own object, so an agent that changes
-a value and then fails leaves nothing behind.  An object that an event got by reading and changed in place is
-noticed when the event finishes (its encoding differs from the one it was decoded from), and counts
-as written.
+a value and then fails leaves nothing behind.  An object that an event got by reading and changed
+in place is noticed when the event finishes (its encoding differs from the one it was decoded
+from), and counts as written.
 
 Keys of type ``str`` and ``int`` are kept as they are; others are kept as a one-element tuple of
 their encoding, because Python holds ``1``, ``1.0`` and ``True`` for one key and the log does not.

@@ -39,8 +39,8 @@ class Collection(Service):
         name: Its name, unique in the app.
         default: Called without arguments for the value of a key that is missing.
         key_type, value_type, schema: How keys and values are typed and encoded.
-        partitions: Partitions of the changelog (default: those of the topics of the agents that write
-            it, else ``topic_partitions``).
+        partitions: Partitions of the changelog (default: those of the topics of the agents that
+            write it, else ``topic_partitions``).
         window: Makes it a windowed table.
         changelog_topic: Use this topic for the changelog.
         help: One line, shown by ``faust tables``.
@@ -204,8 +204,8 @@ class Collection(Service):
         if not stream.may_write:
             raise TypeError(
                 f"agent {stream.reader!r} runs with concurrency above 1 and cannot modify table "
-                f"{self.name!r}: events of one key could overtake each other. Use concurrency=1 for "
-                f"the agent that writes the table (and send to it from the concurrent one)"
+                f"{self.name!r}: events of one key could overtake each other. Use concurrency=1 "
+                f"for the agent that writes the table (and send to it from the concurrent one)"
             )
         piece = self.slices.get(stream.task)
         if piece is None:

@@ -29,9 +29,9 @@ _current_stream = _current.get
 class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     """A dictionary whose keys are spread over the workers, kept in a changelog (see `Collection`).
 
-    Only an agent that is handling an event of a topic may write it.  A key that is missing is *added*
-    with its default when it is read there.  Pages, timers and other threads read what finished events
-    have left; `committed` is the view that a crash cannot take back.
+    Only an agent that is handling an event of a topic may write it.  A key that is missing is
+    *added* with its default when it is read there.  Pages, timers and other threads read what
+    finished events have left; `committed` is the view that a crash cannot take back.
     """
 
     # -- hot path -------------------------------------------------------------------------

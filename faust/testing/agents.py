@@ -4,8 +4,8 @@
         event = await agent.put(Order(account="a", amount=3))
         assert totals["a"] == 3
 
-The agent, its tables, its ``group_by`` and what it sends are the real ones; nothing is mocked, and nothing
-leaves the process.  Other agents, timers and services of the app are not started.
+The agent, its tables, its ``group_by`` and what it sends are the real ones; nothing is mocked, and
+nothing leaves the process.  Other agents, timers and services of the app are not started.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class AgentTestContext:
         on_error: Called with (agent, exception) when it raises; `put` raises it in any case.
 
     Attributes:
-        results: Number of the `put` (from 0) -> what the agent yielded for it, or, for an agent that
-            does not yield, the value that was put in.
+        results: Number of the `put` (from 0) -> what the agent yielded for it, or, for an agent
+            that does not yield, the value that was put in.
     """
 
     def __init__(self, agent: Agent, *, on_error: Any = None) -> None:

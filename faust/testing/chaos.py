@@ -70,7 +70,10 @@ class Plan:
             name = random.choice(list(everything))
             everything = {name: 1.0, "join": 0.3}
         return cls(
-            pause=random.choice((1.5, 3.0, 5.0)), weights=everything, weather=weather, target=seed * 4
+            pause=random.choice((1.5, 3.0, 5.0)),
+            weights=everything,
+            weather=weather,
+            target=seed * 4,
         )
 
 

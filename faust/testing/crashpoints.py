@@ -1,6 +1,7 @@
 """Crash points: every ``await`` of the files where a crash matters, and who hangs in which.
 
-A task that is suspended stands at one ``await`` in each function of its stack.  So a process can be killed
+A task that is suspended stands at one ``await`` in each function of its stack.  So a process can
+be killed
 *at* a given line of the committer without a change to the committer.
 """
 

@@ -1,8 +1,8 @@
 """A disk for simulations: stores that survive the crash of their process, and can fail.
 
-``simulated://`` names it as a store.  The data lies in this process's memory, in one `Disk` for each
-directory; a `PartitionStore` that is open belongs to the process that opened it, and is of no effect once
-that is dead.
+``simulated://`` names it as a store.  The data lies in this process's memory, in one `Disk` for
+each directory; a `PartitionStore` that is open belongs to the process that opened it, and is of no
+effect once that is dead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Several workers of one app in one process: started, stopped, frozen and killed at will.
 
-Each worker is an `App` object of its own, made by the scenario's ``make_app``, in a simulated process
-of its own (`faust.testing.processes`), with a disk that survives it, on one memory broker.
+Each worker is an `App` object of its own, made by the scenario's ``make_app``, in a simulated
+process of its own (`faust.testing.processes`), with a disk that survives it, on one memory broker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What the agents of a simulation have done: who began and ended which event, and what was committed."""
+"""What the agents of a simulation have done: who began and ended which event, and what was
+committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The way to a simulated broker: requests take time, get lost, or take effect and are not answered."""
+"""The way to a simulated broker: requests take time, get lost, or take effect and are not
+answered."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ class Network(Faults):
 
     async def admit(self, client: Client, request: Request, timeout: float) -> None:
         """On the way there."""
-        # A transport lends the broker its clock; here the broker has one of its own, that never jumps.
+        # A transport lends the broker its clock; here the broker has one of its own, that never
+        # jumps.
         self._broker.clock = self._clock
         await super().admit(client, request, timeout)
         self.counts.requests += 1

@@ -1,7 +1,8 @@
 """The oracle: what must come out, known from what went in; and what to call it when it does not.
 
-It knows nothing of drivers or of simulations: it compares events, records of a sink and the contents of
-tables, wherever they come from.  `python -m faust.testing.oracle --help` does it for files.
+It knows nothing of drivers or of simulations: it compares events, records of a sink and the
+contents of tables, wherever they come from.  `python -m faust.testing.oracle --help` does it for
+files.
 
 ==============  ==========================================================================
 I1 no loss      every id is in the sink
@@ -88,7 +89,8 @@ class Truth:
         self.ids = {event.id for event in self.events}
 
     def fold(self, start: Any, step: Callable[[Any, Event], Any]) -> dict[str, Any]:
-        """Return key -> the value that ``step(value, event)`` makes of ``start``, event by event."""
+        """Return key -> the value that ``step(value, event)`` makes of ``start``, event by
+        event."""
         values: dict[str, Any] = {}
         for event in self.events:
             values[event.key] = step(values.get(event.key, start), event)

@@ -1,10 +1,10 @@
 """Processes in one event loop: each can be frozen, thawed and killed as by a signal.
 
-Theory.  Whatever a process starts (tasks, timers, callbacks) inherits its *context*, and asyncio keeps that
-context on every handle that is due.  So the loop can tell whose turn it is: what belongs to a process
-that was killed is never run again, no ``finally`` block and no ``except`` of it, exactly as with SIGKILL;
-what belongs to a stopped one (SIGSTOP) waits until it is resumed, and runs late then, with
-requests in its hands that nobody expects any more.
+Theory.  Whatever a process starts (tasks, timers, callbacks) inherits its *context*, and asyncio
+keeps that context on every handle that is due.  So the loop can tell whose turn it is: what
+belongs to a process that was killed is never run again, no ``finally`` block and no ``except`` of
+it, exactly as with SIGKILL; what belongs to a stopped one (SIGSTOP) waits until it is resumed, and
+runs late then, with requests in its hands that nobody expects any more.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Process:
         return False
 
     def exhume(self) -> None:
-        """Let what is left of a killed process run, so that it can be cancelled (at the very end)."""
+        """Let what is left of a killed process run, so that it can be cancelled (at the very
+        end)."""
         self.state = "stopped"
         self.resume()
 
@@ -129,7 +130,8 @@ class SimulationLoop(VirtualLoop):
             self.on_turn()
 
     def _take_due(self) -> None:
-        """Move what is due to what is ready, but for processes that do not run; pass time if need be."""
+        """Move what is due to what is ready, but for processes that do not run; pass time if need
+        be."""
         own = vars(self)
         ready: deque[asyncio.Handle] = own["_ready"]
         scheduled: list[asyncio.TimerHandle] = own["_scheduled"]

@@ -1,18 +1,18 @@
 """Apps whose results are known: what the simulation runs against the oracle.
 
-A `Scenario` says how to make the app, and what must come out.  Those here are the ways in which an agent
-can meet a table: one at a time, in lists, by hand, behind a ``group_by``, failing now and then.
+A `Scenario` says how to make the app, and what must come out.  Those here are the ways in which an
+agent can meet a table: one at a time, in lists, by hand, behind a ``group_by``, failing now and
+    then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import msgspec
 
 from faust.testing.oracle import Sighting, Truth
 
@@ -77,16 +77,16 @@ class Scenario(ABC):
         return [
             Sighting(value["id"], value["key"], value["seq"])
             for _, record in harness.records("sink")
-            for value in [msgspec.json.decode(record.value)]
+            for value in [json.loads(record.value)]
         ]
 
     # -- for subclasses ----------------------------------------------------------------------
 
     def new_app(self, env: WorkerEnvironment) -> tuple[App, Any, Any]:
         """Return an app, its source and its sink."""
-        import faust
+        from faust.app import App
 
-        app = faust.App(
+        app = App(
             APP_ID,
             broker=env.broker_url,
             datadir=env.datadir,

@@ -5,11 +5,13 @@
     report = simulate(SCENARIOS["counting"](), seed=7)
     assert not report.findings, report
 
-One run is one world: a broker, some workers, a producer, and chaos for some virtual seconds; then everything
-heals, lag must go to zero, and the oracle looks at sink and tables; then the workers start again on
-disks of which some are new, and tables must be the same.  The same seed gives the same trace.
+One run is one world: a broker, some workers, a producer, and chaos for some virtual seconds; then
+everything heals, lag must go to zero, and the oracle looks at sink and tables; then the workers
+start again on disks of which some are new, and tables must be the same.  The same seed gives the
+same trace.
 
-``python -m faust.testing.simulation --seeds 0:100`` runs a hundred; ``--seed 7`` one, with its trace.
+``python -m faust.testing.simulation --seeds 0:100`` runs a hundred; ``--seed 7`` one, with its
+trace.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from random import Random
 from typing import Any
 
 import faust.streams
-from faust.exceptions import AgentFailed, BrokerUnavailable, ProducerSendError
 from faust._values import TP
+from faust.exceptions import AgentFailed, BrokerUnavailable, ProducerSendError
 from faust.testing.chaos import Chaos, Plan
 from faust.testing.clock import DeadlockError
 from faust.testing.crashpoints import CrashPoint, crash_points
@@ -190,7 +192,7 @@ class _Run:
         }
 
     async def main(self, loop: SimulationLoop, directory: str) -> None:
-        faust.streams.perf_counter = loop.busy_clock  # type: ignore[assignment]
+        faust.streams.perf_counter = loop.busy_clock
         loop.set_exception_handler(self._unheard)
         harness = self.harness = Harness(
             loop,
@@ -350,7 +352,6 @@ class _Run:
         if await self._settle(harness):
             self._check(harness, truth, "after new disks: " if wiped else "after a restart: ")
         self._check_failures(harness)
-
 
 
 def main(argv: Sequence[str] | None = None) -> int:

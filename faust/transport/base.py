@@ -5,7 +5,8 @@ form, with the answers of a real Kafka.  A driver is one class, `Transport`, whi
 three kinds of workers:
 
 * a `Reader` fetches whole record batches from positions that the caller keeps;
-* a `Producer` appends whole record batches (idempotently: a batch that was sent again is there once);
+* a `Producer` appends whole record batches (idempotently: a batch that was sent again is there
+  once);
 * a `Membership` is one member of one consumer group: it joins, syncs, heartbeats, commits, leaves.
 
 Rules that hold for all of them:
@@ -178,7 +179,7 @@ class TopicSpec(NamedTuple):
     name: str
     partitions: int
     replicas: int = -1
-    config: Mapping[str, str] = {}  # noqa: RUF012 - a tuple's default; never changed
+    config: Mapping[str, str] = {}
 
 
 class Commit(NamedTuple):
@@ -200,8 +201,8 @@ class Fetched(NamedTuple):
             read (the last stable offset, or the high watermark).
         starts: For each partition heard of: its first offset, where the broker says so.
         errors: Partitions that cannot go on as they are: `OffsetOutOfRange` (position lost),
-            `UnknownTopic` (deleted), `TopicAuthorizationFailed`, `CorruptRecord`.  The reader has paused
-            them until `Reader.assign` gives them a position again.
+            `UnknownTopic` (deleted), `TopicAuthorizationFailed`, `CorruptRecord`.  The reader has
+            paused them until `Reader.assign` gives them a position again.
     """
 
     batches: list[Batch]
@@ -246,7 +247,7 @@ class Round(NamedTuple):
     leader: str
     protocol: str
     members: Mapping[str, bytes]
-    instances: Mapping[str, str] = {}  # noqa: RUF012 - a tuple's default; never changed
+    instances: Mapping[str, str] = {}
     skip_assignment: bool = False
 
     @property
@@ -273,7 +274,8 @@ class Reader(ABC):
     def pause(self, tps: Collection[TP]) -> None:
         """Ask for no more of these partitions until `resume`.
 
-        `fetch` never answers with a paused partition; nothing of it is lost or fetched twice for good.
+        `fetch` never answers with a paused partition; nothing of it is lost or fetched twice for
+        good.
         """
 
     @abstractmethod
@@ -288,8 +290,8 @@ class Reader(ABC):
     async def fetch(self, max_wait: float) -> Fetched:
         """Return what there is; wait for the first batch at most ``max_wait`` seconds.
 
-        An answer without batches is no error.  A change by `assign`, `pause` or `resume` made while a
-        call waits takes effect within it or ends it early.  No partition starves another.
+        An answer without batches is no error.  A change by `assign`, `pause` or `resume` made
+        while a call waits takes effect within it or ends it early.  No partition starves another.
 
         Raises:
             BrokerUnavailable: no leader of any partition answers; positions are unchanged.
@@ -333,13 +335,13 @@ class Producer(ABC):
         """Append the batch that ``builder`` holds; the future tells where.
 
         Does not wait.  Batches of one partition are appended in the order of these calls, also when
-        some have to be sent again.  The caller bounds how much is under way.  The builder belongs to the
-        producer from now on.
+        some have to be sent again.  The caller bounds how much is under way.  The builder belongs
+        to the producer from now on.
 
         The future fails with `MessageTooLarge`, `UnknownTopic`, `TopicAuthorizationFailed`,
         `BrokerUnavailable` (``delivery_timeout`` passed: whether it was appended is unknown) or
-        `ProducerFenced`.  After a failed batch, later ones of that partition that were already handed
-        over fail, too, so that order holds.
+        `ProducerFenced`.  After a failed batch, later ones of that partition that were already
+        handed over fail, too, so that order holds.
         """
 
     @abstractmethod
@@ -394,11 +396,12 @@ class Membership(ABC):
     async def join(self, protocols: Sequence[tuple[str, bytes]]) -> Round:
         """Take part in a round; returns when all members have joined it.
 
-        May take as long as ``rebalance_timeout``.  ``protocols`` are names with our metadata for each,
-        best first.
+        May take as long as ``rebalance_timeout``.  ``protocols`` are names with our metadata for
+        each, best first.
 
         Raises:
-            RejoinError: the round was void (join again); `FencedMember`; `GroupAuthorizationFailed`;
+            RejoinError: the round was void (join again); `FencedMember`;
+            `GroupAuthorizationFailed`;
             BrokerUnavailable: the coordinator does not answer.
         """
 
@@ -422,11 +425,13 @@ class Membership(ABC):
         """
 
     @abstractmethod
-    async def commit(self, offsets: Mapping[TP, Commit], *, generation: int) -> dict[TP, BrokerError]:
+    async def commit(
+        self, offsets: Mapping[TP, Commit], *, generation: int
+    ) -> dict[TP, BrokerError]:
         """Commit; return the partitions that were refused, each with its reason.
 
-        All partitions are sent in one request.  ``generation`` is that in which the offsets were cut: the
-        broker refuses an old one.  Commits are allowed while a round is being prepared.
+        All partitions are sent in one request.  ``generation`` is that in which the offsets were
+        cut: the broker refuses an old one.  Commits are allowed while a round is being prepared.
 
         Raises:
             RejoinError, FencedMember: as by `heartbeat`; nothing was committed.
@@ -463,7 +468,8 @@ class Transport(ABC):
 
         Raises:
             BrokerUnavailable: no host can be reached; may be tried again.
-            StopError: what is there is no broker of ours (a file of another kind, wrong credentials).
+            StopError: what is there is no broker of ours (a file of another kind, wrong
+            credentials).
         """
 
     @abstractmethod
@@ -506,8 +512,8 @@ class Transport(ABC):
     async def auto_create(self, topic: str) -> bool:
         """Let the broker create a topic as it does on first use, if it does; return whether.
 
-        Returns ``True`` for a topic that is there already.  The topic may take a moment to be known to
-        `topics`.
+        Returns ``True`` for a topic that is there already.  The topic may take a moment to be
+        known to `topics`.
         """
         return topic in await self.topics([topic])
 
@@ -547,8 +553,8 @@ class Transport(ABC):
     async def offsets(self, tps: Iterable[TP], at: int) -> dict[TP, int]:
         """Return an offset for each partition; unknown partitions are left out.
 
-        ``at`` is `EARLIEST`, `LATEST` (the high watermark), or a timestamp in milliseconds: the first
-        record with that timestamp or a later one, or the end of the log if there is none.
+        ``at`` is `EARLIEST`, `LATEST` (the high watermark), or a timestamp in milliseconds: the
+        first record with that timestamp or a later one, or the end of the log if there is none.
         """
 
     @abstractmethod
@@ -571,8 +577,8 @@ class Transport(ABC):
     ) -> dict[TP, Commit]:
         """Return what the group has committed; partitions without a commit are left out.
 
-        ``None`` means all partitions.  ``stable`` waits until no open transaction holds offsets of them
-        (KIP-447, ``require_stable``).
+        ``None`` means all partitions.  ``stable`` waits until no open transaction holds offsets of
+        them (KIP-447, ``require_stable``).
         """
 
     @abstractmethod

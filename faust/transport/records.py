@@ -23,7 +23,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -151,7 +151,8 @@ class Batch:
     def records(self) -> Iterator[Record]:
         """Return a fresh iterator over the records (a fetched batch may begin below the position).
 
-        It may be left and gone on with: the compiled batch itself refuses to be iterated over again.
+        It may be left and gone on with: the compiled batch itself refuses to be iterated over
+        again.
         """
         return chain(DefaultRecordBatch(self.data))
 
@@ -163,7 +164,9 @@ class Batch:
         return self.count
 
     def __repr__(self) -> str:
-        return f"<Batch {self.tp} {self.base_offset}..{self.next_offset - 1} ({self.count} records)>"
+        return (
+            f"<Batch {self.tp} {self.base_offset}..{self.next_offset - 1} ({self.count} records)>"
+        )
 
 
 def split_batches(tp: TP, data: bytes) -> list[Batch]:
@@ -188,11 +191,13 @@ def split_batches(tp: TP, data: bytes) -> list[Batch]:
 def new_builder(
     size_limit: int, compression: str | None = None, *, transactional: bool = False
 ) -> Builder:
-    """Return an empty batch that holds up to about ``size_limit`` bytes (one record always fits)."""
-    builder: Builder = DefaultRecordBatchBuilder(
+    """Return an empty batch that holds up to about ``size_limit`` bytes (one record always
+    fits)."""
+    builder: Any = DefaultRecordBatchBuilder(
         2, CODECS[compression], int(transactional), -1, -1, -1, size_limit
     )
-    return builder
+    made: Builder = builder
+    return made
 
 
 class Item(NamedTuple):
@@ -201,7 +206,7 @@ class Item(NamedTuple):
     key: bytes | None
     value: bytes | None
     timestamp_ms: int
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012 - a tuple's default; never changed
+    headers: list[tuple[str, bytes]] = []
 
 
 def build_batch(
@@ -241,7 +246,9 @@ def with_last_offset(data: bytes, last_offset: int) -> bytes:
     return _with_crc(changed)
 
 
-def control_batch(producer_id: int, producer_epoch: int, timestamp_ms: int, *, commit: bool) -> bytes:
+def control_batch(
+    producer_id: int, producer_epoch: int, timestamp_ms: int, *, commit: bool
+) -> bytes:
     """Return a transaction marker: one control record that takes one offset of the log."""
     builder = new_builder(1 << 10, transactional=True)
     builder.set_producer_state(producer_id, producer_epoch, -1)

@@ -259,7 +259,7 @@ def test_a_window_read_while_it_is_announced_closes_once(world: World) -> None:
     with world.event(1016.0):
         table["z"] += [1]
     assert run(world.expire(table)) == 0
-    world.run().undo()
+    world.run().current().undo()
     assert run(world.expire(table)) == 1
     assert closed == [[1]]
 

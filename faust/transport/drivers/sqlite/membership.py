@@ -172,8 +172,8 @@ class SQLiteMembership(Membership):
     @contextlib.contextmanager
     def _noticing(self) -> Iterator[None]:
         """Remember that we are out when the group says so."""
-        # An old generation that is refused (of a commit that a round has overtaken) says nothing about
-        # the one that we are in.
+        # An old generation that is refused (of a commit that a round has overtaken) says nothing
+        # about the one that we are in.
         try:
             yield
         except UnknownMember:
