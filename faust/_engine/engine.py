@@ -245,9 +245,9 @@ class Engine:
                 capped[topic] = known.partitions
                 blocked[topic] = (
                     f"topic {topic!r} has grown to {counts[topic]} partitions, but "
-                    f"{relation.reason} and has {known.partitions}: partitions from {known.partitions} on are not "
-                    f"processed. Build the table anew (raise the app's version), or repartition "
-                    f"with group_by()"
+                    f"{relation.reason} and has {known.partitions}: partitions from "
+                    f"{known.partitions} on are not processed. Build the table anew (raise the "
+                    f"app's version), or repartition with group_by()"
                 )
         for topic, reason in blocked.items():
             if topic not in self.blocked:
@@ -472,7 +472,8 @@ class Engine:
                 for stream in busy:
                     logger.warning(
                         "%s has not finished its event at %s within %.0f s; the event is undone "
-                        "and will be processed by another worker", stream.reader, stream.cursor, grace,
+                        "and will be processed by another worker",
+                        stream.reader, stream.cursor, grace,
                     )  # fmt: skip
                 return
             await self.clock.sleep(0.005)

@@ -28,7 +28,7 @@ from faust._engine.connection import Connection, transport_class
 from faust._engine.outbox import Outbox
 from faust._engine.registry import Registry
 from faust._engine.timers import Background
-from faust._values import TP, Headers, Message
+from faust._values import TP, Headers, Message, ProcessingGuarantee
 from faust.agents.replies import ReplyPromise, ReplyTable
 from faust.exceptions import ImproperlyConfigured
 
@@ -268,6 +268,7 @@ class Host(Service):
         """Start (see the module's docstring)."""
         self.failure = None
         self.failed = asyncio.Event()
+        self._check_guarantee()
         self.prepare_directories()
         await self.connect()
         if self.conf.reply_create_topic:
@@ -285,6 +286,14 @@ class Host(Service):
         promise = ReplyPromise(self.conf.reply_to, "")
         await self.expect_reply(promise)
         promise.cancel()
+
+    def _check_guarantee(self) -> None:
+        if self.conf.processing_guarantee is ProcessingGuarantee.EXACTLY_ONCE:
+            raise ImproperlyConfigured(
+                "processing_guarantee='exactly_once' is not there in this version: use "
+                "'at_least_once' (tables are exact under it; what is sent may be sent twice after "
+                "a crash)"
+            )
 
     async def _start_processing(self) -> None:
         from faust._engine.engine import Engine

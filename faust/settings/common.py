@@ -135,8 +135,8 @@ class CommonSettings(Section, title="Common"):
         env="PROCESSING_GUARANTEE",
         since="1.5",
         text="""What a crash may do: with ``at_least_once`` messages that were sent may be sent
-        again; with ``exactly_once`` they count once, by transactions. Tables are exact under
-        both.""",
+        again; tables are exact. ``exactly_once`` (messages count once, too, by transactions) is
+        refused by a worker of this version.""",
     )
     timezone = setting(
         Timezone(),

@@ -22,6 +22,6 @@ class TableSettings(Section, title="Tables"):
         default=1,
         env="TABLE_STANDBY_REPLICAS",
         renamed_from=("num_standby_replicas",),
-        text="""How many other workers keep a copy of each table's partition, ready to take over.
-        With fewer workers than that there are fewer copies.""",
+        text="""How many other workers are to keep a copy of each table's partition, ready to take
+        over. This version keeps none: a partition that moves is restored from its changelog.""",
     )
