@@ -27,5 +27,5 @@ def test_exactly_once_is_refused_and_not_silently_less() -> None:
         async with app:
             pass
 
-    with pytest.raises(ImproperlyConfigured, match="exactly_once.*not there in this version"):
+    with pytest.raises(ImproperlyConfigured, match="not there in this version"):
         asyncio.run(start())
