@@ -67,7 +67,7 @@ def _fails(check: Sequence[str], tree: Path) -> bool:
 def copy_tree(tree: Path) -> None:
     """Copy what the checks need."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for name in ("faust", "tests", "pyproject.toml"):
+    for name in ("faust", "tests", "tools", "pyproject.toml"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tree / name, ignore=ignored)
@@ -75,9 +75,24 @@ def copy_tree(tree: Path) -> None:
             shutil.copy(source, tree / name)
 
 
+def check_control(chosen: Sequence[Mutant]) -> None:
+    """Without any fault the checks must pass: otherwise they would notice everything."""
+    tests = sorted({test for mutant in chosen for test in mutant.tests})
+    with tempfile.TemporaryDirectory(prefix="faust-mutant-") as directory:
+        tree = Path(directory)
+        copy_tree(tree)
+        for scenario in sorted({mutant.scenario for mutant in chosen if mutant.scenario}):
+            control = Mutant("", "", "", "", scenario=scenario, seeds=8)
+            if is_noticed(control, tree):
+                raise SystemExit(f"scenario {scenario} fails without any fault")
+        if tests and is_noticed(Mutant("", "", "", "", tests=tuple(tests)), tree):
+            raise SystemExit("the tests fail without any fault")
+
+
 def main(words: Sequence[str]) -> int:
     """Plant them all; return how to exit."""
     chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    check_control(chosen)
     survivors: list[str] = []
     for mutant in chosen:
         began = time.monotonic()

@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(
         "no undo of what was not committed",
         RESTORER,
-        "        if plan.undo:\n            position",
-        "        if plan.undo and not tp:\n            position",
+        "            position = await self._take_back(job, plan)",
+        "            position = plan.end",
         scenario="counting",
     ),
     Mutant(
@@ -260,9 +260,7 @@ MUTANTS = (
         "        if error is not None and delivery.claims < delivery.count:\n"
         "            self._failed",
         "        if error is not None and not delivery.claims:\n            self._failed",
-        tests=_sends(
-            "test_who_asks_for_one_record_does_not_hide_the_loss_of_another_in_its_batch"
-        ),
+        tests=_sends("test_who_asks_for_one_record_does_not_hide_the_loss_of_another_in_its_batch"),
     ),
     Mutant(
         "a record overtakes one that is missing",
@@ -290,7 +288,6 @@ MUTANTS = (
         STREAMS,
         "                if not task.open:\n                    # It is being",
         "                if task is None:\n                    # It is being",
-        scenario="mutable",
-        seeds=500,
+        tests=("tests/unit/engine/test_incarnations.py",),
     ),
 )
