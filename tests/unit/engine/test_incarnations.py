@@ -87,3 +87,37 @@ def test_what_was_fetched_for_an_older_run_is_dropped(
         gate.set()
 
     with_app(tmp_path, check)
+
+
+def test_an_event_that_failed_is_not_handed_out_while_its_task_is_being_given_back(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        clock = VirtualClock.current()
+        async with memory_broker(clock=clock) as broker:
+            broker.create_topic(TopicSpec("events", 1))
+            app = faust.App(
+                "giving-back", broker=broker.url, store="memory://", datadir=tmp_path,
+                web_enabled=False, agent_error_backoff=1.0,
+            )  # fmt: skip
+            app.clock, app.make_bridge = clock, LoopBridge
+            topic = app.topic("events", key_type=str, value_type=str)
+            handled: list[str] = []
+
+            async def failing(stream: Any) -> None:
+                async for value in stream:
+                    handled.append(value)
+                    raise ValueError(value)
+
+            app.agent(topic, name="failing")(failing)
+            async with app:
+                await topic.send(key="k", value="a")
+                await clock.sleep(0.5)
+                assert handled == ["a"]
+                assert app.engine is not None
+                (task,) = app.engine.tasks.values()
+                task.run.open = False
+                await clock.sleep(5.0)
+                assert handled == ["a"]
+
+    run_virtual(main(), 1)
