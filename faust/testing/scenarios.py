@@ -1,100 +1,28 @@
 """Apps whose results are known: what the simulation runs against the oracle.
 
-A `Scenario` says how to make the app, and what must come out.  Those here are the ways in which an
-agent can meet a table: one at a time, in lists, by hand, behind a ``group_by``, failing now and
-    then.
+Those here are the ways in which an agent can meet a table: one at a time, in lists, by hand,
+behind a ``group_by``, in windows, failing now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
-from faust.testing.oracle import Sighting, Truth
+from faust.testing.oracle import Truth
+from faust.testing.scenario import Scenario
 
 if TYPE_CHECKING:
     from faust.app.base import App
-    from faust.testing.harness import Harness, WorkerEnvironment
+    from faust.testing.harness import WorkerEnvironment
 
-__all__ = ["SCENARIOS", "Scenario"]
-
-APP_ID = "counting"
+__all__ = ["SCENARIOS"]
 
 
 class Flaky(Exception):
     """Raised by agents that fail now and then."""
-
-
-class Scenario(ABC):
-    """What runs, and what must come out of it.
-
-    Attributes:
-        name: What it is called on the command line.
-        partitions: Of the source topic.
-        topics: All topics to be made beforehand: name -> partitions.
-        committing: Topics whose commits must reach the end.
-        ordered: Is I2 demanded of the sink?
-        repeats_when_moved: Are events handled again when a task moves in an orderly way?
-        tables: Tables whose contents are compared.
-        fatal: Exceptions that may end a worker; anything else is a finding.
-        settings: Further settings of the app.
-    """
-
-    name: ClassVar[str] = ""
-    ordered: ClassVar[bool] = True
-    repeats_when_moved: ClassVar[bool] = False
-    tables: ClassVar[tuple[str, ...]] = ("count", "last")
-    fatal: ClassVar[tuple[str, ...]] = ()
-    settings: ClassVar[Mapping[str, Any]] = {}
-
-    def __init__(self, partitions: int = 4) -> None:
-        self.partitions = partitions
-        self.topics = {"events": partitions, "sink": 2}
-        self.committing = ["events"]
-
-    @abstractmethod
-    def make_app(self, env: WorkerEnvironment) -> App:
-        """Return the app of one worker."""
-
-    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
-        """Return what each table must hold."""
-        return {"count": truth.counts(), "last": truth.last()}
-
-    def skips(self, id: int) -> bool:
-        """Is an event to be left out by the app?"""
-        return False
-
-    def routing_key(self, key: str, id: int) -> str:
-        """Return the key that an event of that id is sent with."""
-        return key
-
-    def sightings(self, harness: Harness) -> list[Sighting]:
-        """Return the records of the sink."""
-        return [
-            Sighting(value["id"], value["key"], value["seq"])
-            for _, record in harness.records("sink")
-            for value in [json.loads(record.value)]
-        ]
-
-    # -- for subclasses ----------------------------------------------------------------------
-
-    def new_app(self, env: WorkerEnvironment) -> tuple[App, Any, Any]:
-        """Return an app, its source and its sink."""
-        from faust.app import App
-
-        app = App(
-            APP_ID,
-            broker=env.broker_url,
-            datadir=env.datadir,
-            **{**env.settings, **self.settings},
-        )
-        source = app.topic("events", key_type=str, value_type=dict)
-        sink = app.topic("sink", key_type=str, value_type=dict)
-        return app, source, sink
 
 
 class Counting(Scenario):
@@ -439,11 +367,42 @@ class ByHand(Scenario):
         return app
 
 
+class Windowed(Scenario):
+    """Counts in windows of five seconds, by the time of the event."""
+
+    name = "windowed"
+    tables = ("panes",)
+
+    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
+        panes: Counter[Any] = Counter()
+        for event in truth.events:
+            panes[event.key, event.ts // 5.0 * 5.0] += 1
+        return {"panes": dict(panes)}
+
+    def contents(self, name: str, found: dict[Any, Any]) -> dict[Any, Any]:
+        return {(key, window[0]): value for (key, window), value in found.items()}
+
+    def make_app(self, env: WorkerEnvironment) -> App:
+        app, source, sink = self.new_app(env)
+        panes = app.Table("panes", default=int, key_type=str, value_type=int).tumbling(5.0)
+
+        async def windowing(stream: Any) -> None:
+            async for event in stream.events():
+                env.begin(event)
+                panes[event.value["key"]] += 1
+                await env.work()
+                await sink.send(key=event.value["key"], value=event.value)
+                env.end(event)
+
+        app.agent(source, name="windowing")(windowing)
+        return app
+
+
 SCENARIOS: dict[str, type[Scenario]] = {
     each.name: each
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
-        ByHand,
+        ByHand, Windowed,
     )
 }  # fmt: skip
 

@@ -36,7 +36,8 @@ from faust.testing.crashpoints import CrashPoint, crash_points
 from faust.testing.harness import Harness
 from faust.testing.oracle import Event, Truth, check_sink, check_table, make_events
 from faust.testing.processes import SimulationLoop, current_process, run_simulated
-from faust.testing.scenarios import APP_ID, SCENARIOS, Scenario
+from faust.testing.scenario import APP_ID, Scenario
+from faust.testing.scenarios import SCENARIOS
 from faust.transport.base import TopicSpec
 from faust.transport.records import new_builder
 
@@ -329,7 +330,9 @@ class _Run:
         expected = self.scenario.expected(truth)
         for name in self.scenario.tables:
             found, twice = harness.table(name)
-            findings += twice + check_table(name, found, expected[name])
+            findings += twice + check_table(
+                name, self.scenario.contents(name, found), expected[name]
+            )
         self.report.findings += [f"{when}{finding}" for finding in findings]
 
     async def _start_again(self, harness: Harness, truth: Truth, chaos: Chaos) -> None:
