@@ -16,7 +16,7 @@ from faust.testing.network import Weather
 __all__ = ["Chaos", "Plan"]
 
 #: How long a crash at a chosen point is waited for (virtual seconds).
-AMBUSH_PATIENCE = 12.0
+AMBUSH_PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,17 @@ class Plan:
         if kind < 0.35:
             return cls(
                 pause=1.0,
-                weights={"ambush": 5.0, "storm": 1.0, "leave": 0.7, "join": 1.0, "cut_off": 0.3},
-                weather=replace(weather, latency=max(weather.latency, 0.003)),
+                weights={
+                    "ambush": 7.0,
+                    "storm": 1.0,
+                    "leave": 0.7,
+                    "join": 1.0,
+                    "cut_off": 0.3,
+                    "freeze": 0.4,
+                },
+                weather=replace(
+                    weather, latency=0.02, lost=0.03, unanswered=0.03, lost_sends=0.003
+                ),
                 target=seed * 4,
             )
         if kind < 0.55:
@@ -98,7 +107,7 @@ class Chaos:
         self._table = crash_points()
         self._targets = sorted(set(self._table.values()))
         self._next_target = plan.target
-        self._armed: tuple[Worker, frozenset[CrashPoint], float] | None = None
+        self._armed: tuple[frozenset[CrashPoint], float] | None = None
         self._pending: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         harness.loop.on_turn = self._on_turn
@@ -198,7 +207,7 @@ class Chaos:
         )
         self._next_target += 4
         until = self.harness.clock.monotonic() + AMBUSH_PATIENCE
-        self._armed = (worker, targets, until)
+        self._armed = (targets, until)
 
     async def _freeze(self, worker: Worker) -> None:
         process = worker.process
@@ -263,16 +272,15 @@ class Chaos:
     def _on_turn(self) -> None:
         if self._armed is None:
             return
-        worker, targets, until = self._armed
+        targets, until = self._armed
         if self.harness.clock.monotonic() > until:
             self._armed = None
             return
-        if not worker.running:
-            return  # what it does when it starts again is of interest, too
-        here = self._where(worker)
-        if targets & here:
-            self._armed = None
-            self._strike(worker)
+        for worker in self.harness.workers:
+            if worker.running and targets & self._where(worker):
+                self._armed = None
+                self._strike(worker)
+                return
 
     def _where(self, worker: Worker) -> set[CrashPoint]:
         """Return the points at which a worker's tasks stand."""

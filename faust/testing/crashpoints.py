@@ -8,8 +8,9 @@ be killed
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,6 +84,12 @@ def points_of(coroutine: Any, points: dict[tuple[str, int], CrashPoint]) -> Iter
         following = getattr(coroutine, "cr_await", None)
         if following is None:
             following = getattr(coroutine, "ag_await", None)
+        if following is None:
+            # An ``async for`` stands between us and its generator, and only the collector knows it.
+            following = next(
+                (each for each in gc.get_referents(coroutine) if isinstance(each, AsyncGenerator)),
+                None,
+            )
         if following is None:
             break
         coroutine = following
