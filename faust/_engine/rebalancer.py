@@ -112,6 +112,7 @@ class Rebalancer:
         self.last_heartbeat = clock.monotonic()
         self._owned_partitions: frozenset[TP] = frozenset()
         self._joining = False
+        self._member_id = ""
         self._gone: str = ""
         self._wake = asyncio.Event()
         self._rejoin_reason = "starting"
@@ -238,6 +239,7 @@ class Rebalancer:
                 generation=self.generation,
             )
             joined = await self._membership.join([(self._assignor.name, metadata)])
+            await self._check_identity(joined.member_id)
             plan = None
             if joined.is_leader and not joined.skip_assignment:
                 plan = await self._plan(joined.members)
@@ -247,6 +249,16 @@ class Rebalancer:
             return self._assignor.assignment(data), joined.generation
         finally:
             self._joining = False
+
+    async def _check_identity(self, member_id: str) -> None:
+        """Whoever joins under a new id has been out of the group: others had its tasks since.
+
+        That may never have been said to us: a commit or a heartbeat of somebody else here has heard
+        it, or the answer got lost.
+        """
+        known, self._member_id = self._member_id, member_id
+        if self.owned and member_id != known:
+            await self._lose("the group had forgotten us")
 
     async def _subscribed(self) -> frozenset[str]:
         subscription = self._subscription()

@@ -38,6 +38,13 @@ def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
 
 
 @pytest.mark.soak
+def test_a_crash_at_every_await_of_the_engine_is_survived() -> None:
+    code, said = run_seeds("--every-point", "20", timeout=7_000)
+    print(said)
+    assert code == 0, said
+
+
+@pytest.mark.soak
 def test_many_seeds() -> None:
     seeds = int(os.environ.get("SEEDS", "500"))
     code, said = run_seeds("--seeds", f"1000:{1000 + seeds}", "--points", timeout=7_000)

@@ -290,4 +290,11 @@ MUTANTS = (
         "                if task is None:\n                    # It is being",
         tests=("tests/unit/engine/test_incarnations.py",),
     ),
+    Mutant(
+        "who was forgotten by the group keeps its tasks",
+        "faust/_engine/rebalancer.py",
+        "        if self.owned and member_id != known:",
+        "        if self.owned and not member_id:",
+        tests=("tests/unit/engine/test_rebalancer.py",),
+    ),
 )
