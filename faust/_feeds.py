@@ -64,7 +64,7 @@ class Feed:
         self.on_part: Callable[[TP, Feed], None] | None = None
         self._on_release = on_release
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._current: tuple[Cursor, BatchLike, Iterator[Any]] | None = None
+        self._current: tuple[Cursor, BatchLike, Iterator[Any] | None] | None = None
         self._error: BaseException | None = None
         self._closed = False
 
@@ -172,14 +172,18 @@ class Feed:
                 cursor, batch = self.queue.popleft()
                 if cursor.acks is None:
                     cursor.acks = Acks(cursor.position)
-                self._current = (cursor, batch, batch.records())
+                self._current = (cursor, batch, None)
             cursor, batch, records = self._current
             if cursor.task.open:
                 acks = cursor.acks
                 assert acks is not None
+                # Taken out while it is iterated over: one that raises is begun anew next time.
+                self._current = (cursor, batch, None)
+                records = batch.records() if records is None else records
                 for record in records:
-                    if record.offset >= cursor.position:
+                    if acks.expects(record.offset):
                         acks.handed(record.offset)
+                        self._current = (cursor, batch, records)
                         return cursor, record
                 acks.skip_to(batch.next_offset)
             self._current = None

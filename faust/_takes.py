@@ -93,15 +93,20 @@ class _Taker:
     async def _fill(self) -> list[Item]:
         """Take records until a buffer must be handed out, or there are none."""
         buffers: dict[int, Buffer[Item]] = self.stream.buffers
-        while (picked := self.feed.next_record()) is not None:
+        stream = self.stream
+        while (picked := stream.pending or self.feed.next_record()) is not None:
             cursor, record = picked
             if not cursor.task.open:
+                stream.pending = None
                 continue
+            stream.pending = picked  # until it is in a list, or left out
             value = await self._decode(cursor, record)
             if value is SKIPPED:
+                stream.pending = None
                 if cursor.acks is not None:
                     cursor.acks.done(record.offset)
                 continue
+            stream.pending = None
             key = cursor.task.incarnation if self.stream.may_write else 0
             buffer = buffers.get(key)
             if buffer is None:
@@ -148,6 +153,7 @@ class _Taker:
 
     def _hand_out(self, items: list[Item]) -> list[Any]:
         stream = self.stream
+        stream.forget_failure()
         items = [item for item in items if item[0].task.open]
         if items and stream.sees_forwarded:
             items = self._unseen(items)
@@ -186,7 +192,11 @@ class _Taker:
     def _finish(self) -> None:
         stream = self.stream
         if stream.task is not None and stream.task.alive and stream.cursor is not None:
-            stream.cursor.finish()
+            if stream.enable_acks:
+                stream.cursor.finish()
+            else:
+                needs = [(c, r.offset) for c, r, _ in stream.taken if c.task is stream.task]
+                stream.hold_effects(stream.cursor, needs)
         if stream.enable_acks:
             for cursor, record, _ in stream.taken:
                 if cursor.task.alive and cursor.acks is not None:

@@ -19,19 +19,19 @@ variable, set when a stream takes over a task or comes back from waiting, never 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from inspect import isawaitable
-from itertools import chain
 from time import perf_counter as perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mode import Service
 
 from faust._machines.effects import Cursor, Effects, ForwardMark, TaskRun
+from faust._machines.withheld import Withheld
 from faust._values import Message
 from faust.events import Event
-from faust.exceptions import ImproperlyConfigured, PartitionRevoked, Skip
+from faust.exceptions import ImproperlyConfigured, KeyDecodeError, PartitionRevoked, Skip
 from faust.utils.times import Seconds
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ class Stream(Service, Generic[T_co]):
         self.taken: list[tuple[Cursor, Any, Any]] = []
         self.buffers: dict[Any, Any] = {}
         self.sees_forwarded = False
-        self._held: dict[tuple[int, int], Any] = {}
+        self._withheld = Withheld()
+        #: A record that `take` has in its hands and no list has yet.
+        self.pending: tuple[Cursor, Any] | None = None
 
     # -- the event in progress -----------------------------------------------------
 
@@ -214,7 +216,8 @@ class Stream(Service, Generic[T_co]):
         """
         if self.cursor is not None:
             self.cursor.undo()
-        if redeliver:
+        self._records = None  # a batch is gone on with from the start: what is finished is skipped
+        if redeliver and not self._acked_by_hand():
             self._replay = self.inside or bool(self.taken)
             self.inside = False
             if self.hooks is not None:
@@ -224,8 +227,16 @@ class Stream(Service, Generic[T_co]):
         else:
             self._finish_quietly()
 
+    def _acked_by_hand(self) -> bool:
+        """Was the event in progress acknowledged before its agent raised?"""
+        cursor, record = self.cursor, self.record
+        if self.enable_acks or self.taken or not self.inside or cursor is None or record is None:
+            return False
+        return cursor.acks is not None and not cursor.acks.is_outstanding(record.offset)
+
     def _finish_quietly(self) -> None:
         """Count the event in progress as finished, without effects of its own."""
+        self.pending = None
         for cursor, record, _value in self.taken:
             if cursor.acks is not None:
                 cursor.acks.done(record.offset)
@@ -266,8 +277,9 @@ class Stream(Service, Generic[T_co]):
             self.taken = [item for item in self.taken if item[0].task is not task]
         for buffer in self.buffers.values():
             buffer.discard(lambda item: item[0].task is task)
-        for key in [key for key in self._held if key[0] == task.incarnation]:
-            del self._held[key]
+        self._withheld.drop(task)
+        if self.pending is not None and self.pending[0].task is task:
+            self.pending = None
 
     # -- gates: readers of one task that share a table --------------------------------
 
@@ -366,9 +378,9 @@ class Stream(Service, Generic[T_co]):
                     self._end_batch(feed, cursor, batch, 0)
                     continue
                 position = cursor.position
-                if self._replay:
-                    self._replay = False
-                    records = chain((self.record,), records)
+                self._replay = False
+                if records is None:
+                    records = self._records = batch.records()
                 gated = slow or task.gate is not None
                 undo_log, noted = cursor.undo_log, cursor.noted
                 skipped = 0
@@ -441,9 +453,9 @@ class Stream(Service, Generic[T_co]):
                 _reset(token)
 
     def _take_batch(self, entry: tuple[Cursor, Any]) -> None:
-        cursor, batch = self.cursor, self._batch = entry
-        self.task = cursor.task
-        self._records = batch.records() if cursor.task.open else iter(())
+        self.cursor, self._batch = entry
+        self.task = entry[0].task
+        self._records = None
 
     def _end_batch(self, feed: Feed, cursor: Cursor, batch: Any, handled: int) -> None:
         """A batch is used up, or the rest of it is not ours any more."""
@@ -462,8 +474,34 @@ class Stream(Service, Generic[T_co]):
         cursor = self.cursor if self.sees_forwarded else None
         if cursor is not None and self.was_seen(cursor, self.record, cursor):
             return SKIPPED
-        value = await self.process(value)
-        return value if wrap is None else wrap(value)
+        try:
+            value = await self.process(value)
+            return value if wrap is None else wrap(value)
+        except KeyDecodeError as exc:
+            if self.cursor is None or not self._leave_out(self.cursor, self.record, exc):
+                raise
+            return SKIPPED
+
+    def _leave_out(self, cursor: Cursor, record: Any, exc: Exception) -> bool:
+        """A key cannot be decoded: return what the policy for such events says."""
+        tp = cursor.tp
+        message = Message(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp / 1000.0,
+            record.timestamp_type,
+            record.headers,
+            record.key,
+            record.value,
+        )
+        app: Any = self.app
+        return bool(app.on_undecodable(self.channel, cursor.reader, message, exc))
+
+    @property
+    def at_end(self) -> bool:
+        """Will nothing more come?"""
+        return self._feed is None or self._feed.closed
 
     async def process(self, value: Any) -> Any:
         """Let a value pass the processors."""
@@ -476,6 +514,10 @@ class Stream(Service, Generic[T_co]):
     def _note_value(self, value: Any) -> None:
         """Remember what was decoded, for `current_event`."""
         self._value, self._value_of = value, self.record
+
+    def forget_failure(self) -> None:
+        """What failed is being handed out again."""
+        self._replay = False
 
     def begin_event(self, value: Any) -> None:
         """An event, or a list of them, is about to be handed out."""
@@ -558,6 +600,10 @@ class Stream(Service, Generic[T_co]):
                 except Exception as exc:
                     value = await self.undecodable(cursor, record, exc)
                 if value is not SKIPPED:
+                    if task.gate is not None:
+                        await self.enter_gate(task)
+                        if not task.open:
+                            continue  # type: ignore[unreachable]  # closed while others ran
                     self._note_value(value)
                     self.inside = True
                     try:
@@ -584,31 +630,22 @@ class Stream(Service, Generic[T_co]):
 
     def _finish_record(self, cursor: Cursor, record: Any) -> None:
         """Finish an event: at once, or, where acks come by hand, hold its effects until then."""
-        task = cursor.task
         acks = cursor.acks
         assert acks is not None
         if self.enable_acks:
             cursor.finish()
             acks.done(record.offset)
             return
+        self.hold_effects(cursor, [(cursor, record.offset)])
+
+    def hold_effects(self, cursor: Cursor, needs: Sequence[tuple[Cursor, int]]) -> None:
+        """Hold back what the event in progress did until all of ``needs`` is acknowledged."""
         if cursor.has_effects:
-            self._held[task.incarnation, record.offset] = (cursor, cursor.hold())
-            self._release_held(cursor)
+            self._withheld.hold(needs, cursor.hold())
+        self._withheld.settle(cursor.task)
 
     def _outstanding(self, feed: Feed) -> int:
         return sum(c.acks.outstanding for c in feed.cursors.values() if c.acks is not None)
-
-    def _release_held(self, cursor: Cursor) -> None:
-        """Let effects count in offset order, up to the first event that is not acknowledged."""
-        acks = cursor.acks
-        if acks is None:
-            return
-        position, incarnation = acks.position, cursor.task.incarnation
-        for key in sorted(k for k in self._held if k[0] == incarnation and k[1] < position):
-            holder, held = self._held[key]
-            if holder is cursor:
-                del self._held[key]
-                held()
 
     def _on_event_ack(self, event: Event[Any]) -> None:
         if self.enable_acks or self._feed is None:
@@ -621,9 +658,9 @@ class Stream(Service, Generic[T_co]):
         offset = event.message.offset
         here = self.inside and self.cursor is cursor and self.record is not None
         if here and self.record.offset == offset:
-            self._held[cursor.task.incarnation, offset] = (cursor, cursor.hold())
+            self._withheld.hold([(cursor, offset)], cursor.hold())
         cursor.acks.done(offset)
-        self._release_held(cursor)
+        self._withheld.settle(cursor.task)
         self._feed.acked()
 
     async def ack(self, event: Event[Any]) -> bool:

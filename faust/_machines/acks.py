@@ -45,6 +45,14 @@ class Acks:
         if self._order is not None:
             self._order.append(offset)
 
+    def expects(self, offset: int) -> bool:
+        """Is the event at ``offset`` yet to be handed out?"""
+        return offset >= self._next
+
+    def is_outstanding(self, offset: int) -> bool:
+        """Was the event at ``offset`` handed out, and is not finished?"""
+        return offset in self._outstanding
+
     def done(self, offset: int) -> bool:
         """Note that the event at ``offset`` is finished; ``False`` if it was not outstanding."""
         try:

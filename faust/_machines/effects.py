@@ -284,9 +284,10 @@ class Cursor(Effects):
         end: End of the log as last heard, for lag.
         waiting: Batches that were handed to the reader and are not used up.
         commits: Is its progress committed (``acks=True``)?
+        floor: Lowest offset whose effects are still held back (`faust._machines.withheld`).
     """
 
-    __slots__ = ("acks", "commits", "end", "position", "reader", "task", "tp", "waiting")
+    __slots__ = ("acks", "commits", "end", "floor", "position", "reader", "task", "tp", "waiting")
 
     def __init__(self, task: TaskRun, tp: TP, reader: str, position: int) -> None:
         super().__init__()
@@ -298,12 +299,16 @@ class Cursor(Effects):
         self.end = position
         self.waiting = 0
         self.commits = True
+        self.floor: int | None = None
         task.cursors.append(self)
 
     @property
     def committable(self) -> int:
         """Next offset to commit for this reader: everything below is finished."""
-        return self.position if self.acks is None else self.acks.position
+        if self.acks is None:
+            return self.position
+        position = self.acks.position
+        return position if self.floor is None else min(position, self.floor)
 
     def skip_gap(self, position: int) -> None:
         """What lies below ``position`` and was not handed out does not exist (markers, gaps)."""

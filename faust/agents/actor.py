@@ -83,6 +83,7 @@ class Actor:
                 try:
                     await self._run_once()
                     self._current().finished()
+                    self._say_returned()
                     return
                 except asyncio.CancelledError:
                     raise
@@ -147,19 +148,38 @@ class Actor:
         delay = None if isinstance(exc, DecodeError) else attempts.failed()
         stream.failed(redeliver=True)
         if delay is None:
-            tries = "" if isinstance(exc, DecodeError) else f" {attempts.failures} times"
-            logger.error("Agent %s raised%s", agent.name, where, exc_info=exc)
-            raise AgentFailed(
-                f"agent {agent.name} failed{tries}{where}: {type(exc).__name__}: {exc}. The event "
-                f"is not committed: fix the agent and start again, or let it go on without such "
-                f"events with error_policy='skip'"
-            ) from exc
+            raise self._failure(exc, where, attempts.failures) from exc
         logger.error(
             "Agent %s raised%s; its writes are undone, and the event is tried again in %.1f s "
             "(%d of %d)",
             agent.name, where, delay, attempts.failures, agent.retry_policy.retries, exc_info=exc,
         )  # fmt: skip
         await agent.app.clock.sleep(delay)
+
+    def _say_returned(self) -> None:
+        """Its function has returned: what comes now is not handled, and somebody should know."""
+        if not self._current().at_end:
+            logger.warning(
+                "Agent %s has returned: what its channel gets from now on is not handled by this "
+                "worker. An agent iterates over its stream for as long as the worker runs",
+                self.agent.name,
+            )
+
+    def _failure(self, exc: Exception, where: str, failures: int) -> AgentFailed:
+        """Return what stops the worker: one sentence that says what to do."""
+        name, what = self.agent.name, f"{type(exc).__name__}: {exc}"
+        if isinstance(exc, DecodeError):
+            return AgentFailed(
+                f"agent {name} was given what cannot be decoded{where}: {what}. The event is not "
+                f"committed: correct the type or codec and start again, or let such events be left "
+                f"out with decode_error_policy='skip'"
+            )
+        logger.error("Agent %s raised%s", name, where, exc_info=exc)
+        return AgentFailed(
+            f"agent {name} failed {failures} times{where}: {what}. The event is not committed: fix "
+            f"the agent and start again, or let it go on without such events with "
+            f"error_policy='skip'"
+        )
 
     @staticmethod
     def _where(stream: Stream[Any]) -> str:

@@ -8,7 +8,7 @@ argument) is learned when the table is first written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 __all__ = ["tables_named_by"]
@@ -46,6 +46,7 @@ def _referred(fun: Any, seen: set[int], depth: int) -> Iterator[Any]:
         if value is None:
             continue
         yield value
+        yield from _attributes(value, seen)
         yield from _referred(value, seen, depth - 1)
 
 
@@ -55,3 +56,11 @@ def _names(code: CodeType) -> set[str]:
         if isinstance(constant, CodeType):
             names |= _names(constant)
     return names
+
+
+def _attributes(value: Any, seen: set[int]) -> Iterator[Any]:
+    """What an object holds that the function may use: ``repository.totals``."""
+    if isinstance(value, FunctionType | ModuleType | type) or id(value) in seen:
+        return
+    seen.add(id(value))
+    yield from list(getattr(value, "__dict__", {}).values())

@@ -110,14 +110,17 @@ class send(AppCommand):
     async def _send(
         self, topic: Any, key: Any, value: Any, partition: int | None, timestamp: float | None
     ) -> Any:
-        return await topic.send(
-            value,
-            key=key,
-            partition=partition,
-            timestamp=timestamp,
-            key_serializer=self.key_codec,
-            value_serializer=self.value_codec,
-        )
+        try:
+            return await topic.send(
+                value,
+                key=key,
+                partition=partition,
+                timestamp=timestamp,
+                key_serializer=self.key_codec,
+                value_serializer=self.value_codec,
+            )
+        except ValueError as exc:
+            raise self.UsageError(str(exc)) from exc
 
     # -- lines -------------------------------------------------------------------------------------
 

@@ -72,6 +72,7 @@ class AgentTestContext:
             "store": conf.store,
             "web_enabled": conf.web_enabled,
             "topic_partitions": conf.topic_partitions,
+            "table_partitions": {t: t.partitions for t in app.tables.values()},
             "policy": agent._given_policy,
             "on_error": agent._on_error,
             "on_yield": agent.__dict__.get("on_yield"),
@@ -112,6 +113,8 @@ class AgentTestContext:
         app, agent, saved = self.app, self.agent, self._saved
         app.agents, app.registry = saved["agents"], saved["registry"]
         app.make_transport, app.make_bridge = saved["make_transport"], saved["make_bridge"]
+        for table, partitions in saved["table_partitions"].items():
+            table.partitions = partitions
         for name in ("store", "web_enabled", "topic_partitions"):
             setattr(app.conf, name, saved[name])
         agent._given_policy, agent._on_error = saved["policy"], saved["on_error"]

@@ -1,0 +1,73 @@
+"""Effects of events that are over but not acknowledged: shown, and kept out of cuts.
+
+They count in the order of the events, over all partitions of a task: a later event may have built
+on what an earlier one wrote.  An event that is acknowledged before an older one therefore waits,
+and its position is not committed before its effects count (`Cursor.floor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from faust._machines.effects import Cursor, TaskRun
+
+__all__ = ["Withheld"]
+
+
+class _Entry(NamedTuple):
+    """One event, or one list of them: who must have acknowledged what, and what counts then."""
+
+    needs: tuple[tuple[Cursor, int], ...]
+    release: Callable[[], None]
+
+    @property
+    def acknowledged(self) -> bool:
+        """Is every event of it, and everything before it in its partition, acknowledged?"""
+        return all(c.acks is None or c.acks.position > offset for c, offset in self.needs)
+
+
+class Withheld:
+    """What one stream holds back."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[int, list[_Entry]] = {}
+
+    def hold(self, needs: Sequence[tuple[Cursor, int]], release: Callable[[], None]) -> None:
+        """Hold back the effects of one event (or list); all ``needs`` are of one task."""
+        incarnation = needs[0][0].task.incarnation
+        self._entries.setdefault(incarnation, []).append(_Entry(tuple(needs), release))
+        for cursor, offset in needs:
+            if cursor.floor is None or offset < cursor.floor:
+                cursor.floor = offset
+
+    def settle(self, run: TaskRun) -> None:
+        """Let everything count that may, in order."""
+        entries = self._entries.get(run.incarnation)
+        if not entries:
+            return
+        done = 0
+        while done < len(entries) and entries[done].acknowledged:
+            entries[done].release()
+            done += 1
+        if not done:
+            return
+        for entry in entries[:done]:
+            for cursor, _ in entry.needs:
+                cursor.floor = None
+        del entries[:done]
+        for entry in entries:
+            for cursor, offset in entry.needs:
+                if cursor.floor is None or offset < cursor.floor:
+                    cursor.floor = offset
+        if not entries:
+            del self._entries[run.incarnation]
+
+    def drop(self, run: TaskRun) -> None:
+        """A task is over: what was held of it will be done again elsewhere."""
+        self._entries.pop(run.incarnation, None)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._entries.values()))
