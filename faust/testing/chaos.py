@@ -31,6 +31,7 @@ class Plan:
         gentle: Workers come and go in an orderly way and nothing else happens: no event may be
             handled twice.
         target: Number of the crash point that ambushes begin with.
+        focus: Crash here again and again.
     """
 
     seconds: float = 30.0
@@ -39,6 +40,17 @@ class Plan:
     weather: Weather = field(default_factory=Weather)
     gentle: bool = False
     target: int = 0
+    focus: CrashPoint | None = None
+
+    @classmethod
+    def focused(cls, point: CrashPoint, seed: int) -> Plan:
+        """Return a plan that crashes at one point as often as anybody comes there."""
+        weights = {"ambush": 8.0, "leave": 1.0, "join": 1.5, "kill": 0.5, "freeze": 0.5}
+        weather = Weather(
+            latency=0.02, slow=0.05, slow_latency=1.0, lost=0.03, unanswered=0.04,
+            lost_sends=0.003 * (seed % 2),
+        )  # fmt: skip
+        return cls(pause=1.0, weights=weights, weather=weather, focus=point)
 
     @classmethod
     def draw(cls, random: Random, seed: int) -> Plan:
@@ -200,6 +212,9 @@ class Chaos:
 
     async def _ambush(self, worker: Worker) -> None:
         if self._armed is not None:
+            return
+        if self.plan.focus is not None:
+            self._armed = (frozenset({self.plan.focus}), float("inf"))
             return
         # Some in the order of their turns, so that rare ones have theirs.
         targets = frozenset(

@@ -366,7 +366,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--digests", action="store_true", help="print a digest for each seed")
     parser.add_argument("--points", action="store_true", help="list the crash points")
     parser.add_argument("--stop", action="store_true", help="stop at the first finding")
+    parser.add_argument(
+        "--every-point",
+        type=int,
+        metavar="TIMES",
+        help="crash at every point so often; give up on one after 20 runs",
+    )
     given = parser.parse_args(argv)
+    if given.every_point:
+        return _every_point(given.every_point)
     first, _, last = given.seeds.partition(":")
     seeds = [given.seed] if given.seed is not None else range(int(first), int(last or first + "1"))
     total = Totals()
@@ -389,6 +397,22 @@ def _scenario(name: str | None, seed: int) -> Scenario | None:
     if name is None:
         return None
     return SCENARIOS[name](partitions=Random(seed).choice((1, 2, 4, 5)))
+
+
+def _every_point(times: int) -> int:
+    """Crash at each point until it was hit so often; points where nobody ever waits are not hit."""
+    total = Totals()
+    for number, point in enumerate(sorted(set(crash_points().values()))):
+        for attempt in range(20):
+            if total.points[point] >= times or (attempt >= 4 and not total.points[point]):
+                break
+            seed = 10_000 + 20 * number + attempt
+            report = simulate(None, seed, plan=Plan.focused(point, seed))
+            total.add(report)
+            if report.findings:
+                print(f"crashing at {point}:\n{report}", flush=True)
+    print(total.describe(points=True))
+    return 1 if total.failed else 0
 
 
 @dataclass
