@@ -19,7 +19,7 @@ from tools.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that one check may take; a mutant that hangs is noticed, too.
-PATIENCE = 300
+PATIENCE = 150
 
 
 def plant(mutant: Mutant, tree: Path) -> str:

@@ -38,7 +38,7 @@ class FailingProducer:
 
 async def new_outbox() -> tuple[Outbox, OutboxTarget, FailingProducer]:
     outbox = Outbox(
-        VirtualClock.current(), linger=0.01, batch_size=1 << 12, compression=None, describe=None
+        VirtualClock.current(), linger=0.01, batch_size=1 << 12, compression=None, describe=str
     )
     producer = FailingProducer()
     bridge = LoopBridge()
@@ -178,7 +178,7 @@ async def new_committer(broker: Broker) -> tuple[Committer, ActiveTask, Cursor]:
     clock = VirtualClock.current()
     bridge = LoopBridge()
     await bridge.start()
-    outbox = Outbox(clock, linger=0.01, batch_size=1 << 12, compression=None, describe=None)
+    outbox = Outbox(clock, linger=0.01, batch_size=1 << 12, compression=None, describe=str)
     outbox.start(bridge, broker)  # type: ignore[arg-type]  # as much of a producer as is needed
     run = TaskRun("t", 0, 1)
     cursor = Cursor(run, TP("a", 0), "r", 0)
