@@ -57,7 +57,6 @@ class TopicConductor(Service):
         self._readers: list[tuple[Readable, str, Feed]] = []
         self._cursors: dict[TP, list[tuple[Cursor, Feed]]] = {}
         self._flow = Flow(FlowPolicy())
-        self._ends: dict[TP, int] = {}
         #: Set by the engine: called with partitions to pause and to resume.
         self.on_flow: Callable[[Changes], None] = _ignore
         #: Set by the engine: called when what is read has changed.
@@ -131,7 +130,6 @@ class TopicConductor(Service):
             self._cursors[cursor.tp] = [pair for pair in pairs if pair[0] is not cursor]
             if not self._cursors[cursor.tp]:
                 del self._cursors[cursor.tp]
-                self._ends.pop(cursor.tp, None)
             for feed in self.feeds.values():
                 if feed.cursors.get(cursor.tp) is cursor:
                     del feed.cursors[cursor.tp]
@@ -159,7 +157,6 @@ class TopicConductor(Service):
             for cursor, _ in self._cursors.get(tp, ()):
                 if cursor.task.incarnation == incarnations.get(tp):
                     cursor.skip_gap(position)
-        self._ends.update(fetched.ends)
         for tp, end in fetched.ends.items():
             for cursor, _ in self._cursors.get(tp, ()):
                 cursor.end = end
@@ -200,7 +197,6 @@ class TopicConductor(Service):
         self.feeds.clear()
         self._readers.clear()
         self._cursors.clear()
-        self._ends.clear()
         self._flow = Flow(FlowPolicy())
         self.on_flow, self.on_subscription_changed = _ignore, _nothing
 

@@ -135,6 +135,8 @@ class Stream(Service, Generic[T_co]):
         self.cursor: Cursor | None = None
         self.record: Any = None
         self._batch: Any = None
+        #: Where the reader stood when it took the batch: what lies below was never handed out.
+        self._batch_from = 0
         self._records: Any = None
         self.inside = False
         #: Who wants to know of every event, while it is iterated over.
@@ -194,18 +196,7 @@ class Stream(Service, Generic[T_co]):
     def make_event(self, record: Any, cursor: Cursor | None, value: Any) -> Event[Any]:
         if record is None or cursor is None:
             raise RuntimeError("no event is being processed")
-        tp = cursor.tp
-        message = Message(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp / 1000.0,
-            record.timestamp_type,
-            record.headers,
-            record.key,
-            record.value,
-            generation_id=cursor.task.incarnation,
-        )
+        message = Message.of_record(cursor.tp, record, generation_id=cursor.task.incarnation)
         key = self.channel.decode_key(record, message)
         return Event(self.app, key, value, record.headers, message, ack=self._on_event_ack)
 
@@ -388,7 +379,7 @@ class Stream(Service, Generic[T_co]):
                 for record in records:
                     offset = record.offset
                     if offset < position:
-                        skipped += 1
+                        skipped += offset < self._batch_from
                         continue
                     self.record = record
                     if self.nested:
@@ -454,6 +445,7 @@ class Stream(Service, Generic[T_co]):
 
     def _take_batch(self, entry: tuple[Cursor, Any]) -> None:
         self.cursor, self._batch = entry
+        self._batch_from = entry[0].position
         self.task = entry[0].task
         self._records = None
 
@@ -484,17 +476,7 @@ class Stream(Service, Generic[T_co]):
 
     def _leave_out(self, cursor: Cursor, record: Any, exc: Exception) -> bool:
         """A key cannot be decoded: return what the policy for such events says."""
-        tp = cursor.tp
-        message = Message(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp / 1000.0,
-            record.timestamp_type,
-            record.headers,
-            record.key,
-            record.value,
-        )
+        message = Message.of_record(cursor.tp, record)
         app: Any = self.app
         return bool(app.on_undecodable(self.channel, cursor.reader, message, exc))
 

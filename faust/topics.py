@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -211,17 +211,7 @@ class Topic(Channel[T], Generic[T]):
         Raises:
             DecodeError: the value cannot be decoded and the policy is ``crash``; it is not lost.
         """
-        tp = cursor.tp
-        message = Message(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp / 1000.0,
-            record.timestamp_type,
-            record.headers,
-            record.key,
-            record.value,
-        )
+        message = Message.of_record(cursor.tp, record)
         app: Any = self.app
         assert self.schema is not None
         try:
@@ -538,16 +528,7 @@ def _by_message(loads: Callable[..., Any], app: Any) -> Callable[[bytes | None],
         if record is None or cursor is None:
             message = Message("", 0, -1, 0.0, 0, [], data, data)
         else:
-            message = Message(
-                cursor.tp.topic,
-                cursor.tp.partition,
-                record.offset,
-                record.timestamp / 1000.0,
-                record.timestamp_type,
-                record.headers,
-                record.key,
-                record.value,
-            )
+            message = Message.of_record(cursor.tp, record)
         return loads(app, message)
 
     return load
@@ -570,8 +551,3 @@ def _milliseconds(retention: Seconds) -> int:
         retention.total_seconds() if isinstance(retention, timedelta) else want_seconds(retention)
     )
     return -1 if seconds < 0 else int(seconds * 1000)
-
-
-def topic_names(topics: Iterable[Topic[Any]]) -> set[str]:
-    """Return all names of some topics."""
-    return {name for topic in topics for name in topic.topics}

@@ -106,7 +106,6 @@ class Committer:
         self._on_committed = on_committed
         self._sequence = 0
         self._lock = asyncio.Lock()
-        self._early = asyncio.Event()
         #: When something was last committed, or there was nothing to commit (monotonic).
         self.last_progress = clock.monotonic()
         #: Why the last commit failed, "" if it did not.

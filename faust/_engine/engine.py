@@ -79,7 +79,6 @@ class Engine:
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
-        self._giving_up = False
         self._made = False
         self._stopped = False
         self._subscription = Subscription(frozenset(), False, self.conductor.matching)
@@ -164,7 +163,7 @@ class Engine:
             interval=conf.broker_commit_interval,
             batch_size=conf.producer_max_batch_size,
             tasks=lambda: self.tasks.values(),
-            generation=lambda: self.rebalancer.generation,
+            generation=lambda: self.generation,
             on_committed=host.monitor.on_committed,
         )
         self.followers = Followers(
@@ -501,8 +500,7 @@ class Engine:
         if self.tasks.get(task.id) is task:
             del self.tasks[task.id]
 
-    # -- readiness
-    # ----------------------------------------------------------------------------------
+    # -- readiness --------------------------------------------------------------------------------
 
     def _on_restore_progress(self, table: str, partition: int, left: int) -> None:
         if left:
@@ -512,12 +510,17 @@ class Engine:
 
     def _look_if_caught_up(self) -> None:
         complete = not self.starting and self.followers.caught_up.is_set()
-        if complete and self.rebalancer.generation >= 0 and not self.caught_up.is_set():
+        if complete and self.generation >= 0 and not self.caught_up.is_set():
             self.caught_up.set()
+
+    @property
+    def generation(self) -> int:
+        """The generation we are in; -1 outside of any, and while we are still starting."""
+        return self.rebalancer.generation if self._made else -1
 
     def not_ready_because(self) -> str:
         """Return why this worker is not processing everything that is its own; "" if it is."""
-        if not self._made or self.rebalancer.generation < 0:
+        if self.generation < 0:
             return "not a member of the group yet"
         if self.starting:
             left = sum(self.lagging.values())
@@ -529,8 +532,7 @@ class Engine:
             return reason
         return ""
 
-    # -- background
-    # ---------------------------------------------------------------------------------
+    # -- background -------------------------------------------------------------------------------
 
     async def _commit_forever(self) -> None:
         try:
@@ -596,8 +598,7 @@ class Engine:
             transport = self.connection.transport
             await self.bridge.call_io(transport.delete_records, before)
 
-    # -- stopping
-    # -----------------------------------------------------------------------------------
+    # -- stopping ---------------------------------------------------------------------------------
 
     async def stop(self, *, crashed: bool = False) -> None:
         """Drain, commit, leave.  After a crash nothing more is committed than is certain."""
@@ -619,8 +620,3 @@ class Engine:
         for part in ("fetcher", "rebalancer"):
             if hasattr(self, part):
                 await getattr(self, part).end()
-
-    def abandon(self) -> None:
-        """Drop everything at once (a second signal, a simulated crash)."""
-        for task in list(self.tasks.values()):
-            self._close(task)

@@ -86,11 +86,9 @@ class Host(Service):
         self._background: Background | None = None
         self._extra_services: list[Any] = []
         self._streams_of_no_agent: list[Stream[Any]] = []
-        self._early_outbox: Outbox | None = None
         self._starting_client: asyncio.Future[None] | None = None
         self._ready = False
         self._lock = threading.RLock()
-        self._main_thread = 0
         self._main_loop: asyncio.AbstractEventLoop | None = None
 
     # What App provides ------------------------------------------------------------------
@@ -150,7 +148,6 @@ class Host(Service):
                 self.connection = self._new_connection()
             connection = self.connection
         self._main_loop = asyncio.get_running_loop()
-        self._main_thread = threading.get_ident()
         if not connection.opened:
             await connection.open()
 
@@ -457,7 +454,7 @@ class Host(Service):
             "id": self.conf.id,
             "ready": not self.not_ready_because(),
             "not_ready_because": self.not_ready_because(),
-            "generation": engine.rebalancer.generation if engine else -1,
+            "generation": engine.generation if engine else -1,
             "tasks": sorted(map(str, engine.tasks)) if engine else [],
             "agents": sorted(self.agents),
             "tables": sorted(self.tables),

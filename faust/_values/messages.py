@@ -97,6 +97,21 @@ class Message:
         self.time_in = time_in
         self.time_out: float | None = None
 
+    @classmethod
+    def of_record(cls, tp: TP, record: Any, *, generation_id: int = 0) -> Message:
+        """Return a record of a batch (timestamps in milliseconds) as users see it."""
+        return cls(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp / 1000.0,
+            record.timestamp_type,
+            record.headers,
+            record.key,
+            record.value,
+            generation_id=generation_id,
+        )
+
     @property
     def tp(self) -> TP:
         """The partition it came from."""

@@ -49,7 +49,7 @@ class LeaderAssignor(Service):
     def is_leader(self) -> bool:
         """Is this worker the leader now?"""
         engine = self.app.engine
-        if engine is None or engine.rebalancer.generation < 0:
+        if engine is None or engine.generation < 0:
             return False
         mine = TP(self.topic_name, 0)
         return any(mine in task.sources for task in engine.tasks.values())

@@ -227,8 +227,6 @@ class Schema(Generic[KT, VT]):
         """Return the event for a message; see `compile` for what cannot be decoded."""
         return await self.compile(app)(message, propagate=propagate)
 
-    # -----------------------------------------------------------------------------
-
     def _prepared(self, returned: Any, headers: Any) -> Any:
         return headers if returned is None else returned
 

@@ -8,7 +8,6 @@ refused with a sentence that says why.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -112,7 +111,6 @@ class Collection(Service):
         self._wrappers: WeakSet[Any] = WeakSet()
         self._codec: SliceCodec | None = None
         self.set_window(window)
-        self._events: asyncio.Queue[Any] | None = None
 
     # -- the changelog -----------------------------------------------------------------
 

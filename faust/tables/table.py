@@ -10,7 +10,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faust.stores.overlay import ABSENT, DELETED, SCALARS
-from faust.streams import _current
+from faust.streams import current_stream
 from faust.tables.base import Collection
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ __all__ = ["CommittedView", "Table"]
 
 KT = TypeVar("KT")
 VT = TypeVar("VT")
-
-_current_stream = _current.get
 
 
 class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
@@ -37,7 +35,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     # -- hot path -------------------------------------------------------------------------
 
     def __getitem__(self, key: KT) -> VT:
-        stream = _current_stream()
+        stream = current_stream()
         if stream is not None and stream.inside:
             piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
             if piece is not None:
@@ -52,7 +50,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         return self._read_outside(key)
 
     def __setitem__(self, key: KT, value: VT) -> None:
-        stream = _current_stream()
+        stream = current_stream()
         piece = None
         if stream is not None and stream.inside and stream.may_write:
             piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
@@ -76,7 +74,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         if self.default is None:
             raise KeyError(key)
         value: VT = self.default()
-        stream = _current_stream()
+        stream = current_stream()
         if stream is not None and stream.may_write:
             self[key] = value
         return value

@@ -334,8 +334,7 @@ def test_an_illegal_step_is_an_error_of_ours() -> None:
     assert group.phase is Phase.EMPTY
 
 
-# -- members that come and go
-# ------------------------------------------------------------------------
+# -- members that come and go ---------------------------------------------------------------------
 
 
 class Life(RuleBasedStateMachine):

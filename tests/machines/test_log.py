@@ -120,8 +120,7 @@ def test_producers_are_forgotten_after_a_day_unless_they_have_something_open() -
     assert set(log.producers) == {8}
 
 
-# -- transactions in a log
-# ---------------------------------------------------------------------------
+# -- transactions in a log ------------------------------------------------------------------------
 
 
 def test_the_stable_offset_is_that_of_the_oldest_open_transaction() -> None:
@@ -155,8 +154,7 @@ def test_a_marker_without_records_aborts_nothing() -> None:
     assert (log.aborted, log.end) == ([], 1)
 
 
-# -- positions and deletion
-# --------------------------------------------------------------------------
+# -- positions and deletion -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("position", "is_there"), [(1, False), (2, True), (5, True), (6, False)])
@@ -266,8 +264,7 @@ def test_compaction_never_changes_what_a_table_holds(records: list[tuple[bytes, 
     assert len(kept) == len(table)
 
 
-# -- transactional ids
-# -------------------------------------------------------------------------------
+# -- transactional ids ----------------------------------------------------------------------------
 
 
 def transactional() -> TransactionalId:
@@ -378,8 +375,7 @@ def test_defaults_are_accepted_and_parsed() -> None:
     assert TopicPolicy.parse({"cleanup.policy": "compact"})[:2] == (True, False)
 
 
-# -- a log against a model
-# -----------------------------------------------------------------------------
+# -- a log against a model ------------------------------------------------------------------------
 
 
 class Appending(RuleBasedStateMachine):

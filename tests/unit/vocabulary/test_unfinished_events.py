@@ -200,3 +200,26 @@ async def test_a_test_context_gives_tables_their_partitions_back(world: World) -
         await agent.put(3)
         assert table["sum"] == 3
     assert table.partitions is None
+
+
+@virtual
+async def test_events_before_one_that_raised_were_not_counted_by_the_monitor(
+    world: World,
+) -> None:
+    app, topic, table = counting(world)
+    failures = [1]
+
+    @app.agent(topic, name="a")
+    async def a(stream: Any) -> None:
+        async for value in stream:
+            if value == 3 and failures:
+                failures.clear()
+                raise RuntimeError("once")
+            table["sum"] += value
+
+    async with app:
+        for value in range(6):
+            topic.send_soon(value=value)
+        await asyncio.sleep(5)
+        assert table["sum"] == 15
+        assert app.monitor.events_by_stream["a"] == 6
