@@ -8,6 +8,8 @@ VENV  := .venv
 PYTHON := $(VENV)/bin/python
 PIP   := $(PYTHON) -m pip --disable-pip-version-check install -q
 ARGS  ?=
+# Tests run side by side, one process for each core; JOBS=0 runs them in one.
+JOBS  ?= auto
 SEEDS ?= 500
 
 #: What mypy and ruff look at, as far as it is there.
@@ -27,7 +29,7 @@ demo: $(VENV)/.made-for-demo ## real flights through a real worker, no server ne
 	$(PYTHON) -m examples.flights $(ARGS)
 
 test: $(VENV)/.made-for-tests ## all tests (a real Kafka included where Java and Maven are)
-	$(PYTHON) -m pytest -m "not soak" $(ARGS)
+	$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.made-for-checks ## lint, format, types, layers
 	$(PYTHON) -m ruff check .

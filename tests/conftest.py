@@ -1,3 +1,16 @@
+"""Fixtures of all tests, and which of them must stay together when they run side by side."""
+
+from __future__ import annotations
+
+import pytest
+
 from tests.support.kafka_fixture import kafka
 
 __all__ = ["kafka"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs everything that needs Kafka, so that one broker is started, not one each."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()) or item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
