@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TextIO
 
-from faust._core.names import shorten_name, symbol_by_name
-from faust.exceptions import FaustError, ImproperlyConfigured
+from faust._core.names import shorten_name
+from faust.cli import names
+from faust.cli.listing import listing
+from faust.cli.state import State, UsageError
 from faust.utils import json as _json
-from faust.utils.terminal import table as box
 
 if TYPE_CHECKING:
     import click
@@ -28,37 +31,13 @@ __all__ = ["AppCommand", "Command", "State", "UsageError", "call_command", "comm
 BROKER_PATIENCE = 30.0
 
 
-class UsageError(FaustError):
-    """The command is used wrongly: one sentence, exit status 2."""
-
-
-@dataclass
-class State:
-    """The options given before the command.
-
-    Attributes:
-        app: The app, or ``None`` where the command needs none.
-    """
-
-    app: Any = None
-    quiet: bool = False
-    debug: bool = False
-    json: bool = False
-    workdir: str | None = None
-    datadir: str | None = None
-    loop: str | None = None
-    logfile: str | None = None
-    loglevel: str | None = None
-    blocking_timeout: float | None = None
-    console_port: int | None = None
-
-
 class Command:
     """A command of the program: define ``async def run(self, ...)``; the docstring is its help.
 
     Attributes:
         options: A list of `option` and `argument` objects.
         daemon: Keep running after `run` has returned, until a signal comes.
+        redirect_stdouts: Send what is printed (but not what is said with `say`) to the log.
         app: The app (`AppCommand` only).
     """
 
@@ -68,6 +47,7 @@ class Command:
     daemon: ClassVar[bool] = False
     require_app: ClassVar[bool] = False
     redirect_stdouts: ClassVar[bool | None] = None
+    redirect_stdouts_level: ClassVar[str] = "WARN"
     options: ClassVar[Sequence[Any] | None] = None
     #: Help shown below the options: examples.
     examples: ClassVar[str] = ""
@@ -105,43 +85,87 @@ class Command:
     async def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the command is for."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run, and end the process."""
+        self.invoke(*args, **kwargs)
+        raise SystemExit(0)
+
+    @classmethod
+    def intercept(cls, state: State, given: Mapping[str, Any]) -> int | None:
+        """Called before the app is imported: return an exit status where all is done by that."""
+        return None
+
     def invoke(self, *args: Any, **kwargs: Any) -> None:
         """Run in an event loop of its own."""
         from faust.worker import loop_factory_for
 
-        self.set_up_logging()
-        with asyncio.Runner(loop_factory=loop_factory_for(self.state.loop)) as runner:
-            runner.run(self.execute(*args, **kwargs))
+        factory = loop_factory_for(self.state.loop)
+        with self._logging(), self._redirected(), asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(self._live(*args, **kwargs))
 
-    def set_up_logging(self) -> None:
-        """Warnings go to stderr, or to the log file."""
-        import logging
+    async def _live(self, *args: Any, **kwargs: Any) -> None:
+        """Execute; a signal ends it, after cleaning up: a daemon's status is 0 then."""
+        task, ended_by = asyncio.current_task(), list[signal.Signals]()
 
+        def end(number: signal.Signals) -> None:
+            ended_by.append(number)
+            if task is not None:
+                task.cancel()
+
+        loop = asyncio.get_running_loop()
+        numbers = [signal.SIGTERM, *([signal.SIGINT] if self.daemon else [])]
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                loop.add_signal_handler(number, end, number)
+        try:
+            await self.execute(*args, **kwargs)
+        except asyncio.CancelledError:
+            if not ended_by:
+                raise
+            if not self.daemon:
+                raise SystemExit(128 + ended_by[0]) from None
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Warnings go to stderr, or to the log file, until the command ends."""
         level = {"crit": "CRITICAL", "warn": "WARNING"}.get(
             self.loglevel.lower(), self.loglevel.upper()
         )
         handler: logging.Handler = logging.StreamHandler(self.stderr)
         if self.logfile:
             handler = logging.FileHandler(self.logfile)
-        logging.basicConfig(
-            level=level, format="%(levelname)s: %(message)s", handlers=[handler], force=True
-        )
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        root = logging.getLogger()
+        handlers, old_level = root.handlers[:], root.level
+        root.handlers[:] = [handler]
+        root.setLevel(level)
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(old_level)
+            handler.close()
+
+    @contextmanager
+    def _redirected(self) -> Iterator[None]:
+        """Where `redirect_stdouts` is set, what is printed goes to the log."""
+        if not self.redirect_stdouts:
+            yield
+            return
+        from mode.utils.logging import redirect_stdouts
+
+        with redirect_stdouts(severity=self.redirect_stdouts_level):
+            yield
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
         """Run, then clean up; a daemon waits for a signal in between."""
         try:
             result = await self.run(*args, **kwargs)
             if self.daemon:
-                await self._wait_for_signal()
+                await asyncio.Event().wait()
         finally:
             await self.on_stop()
         return result
-
-    async def _wait_for_signal(self) -> None:
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, over.set)
-        await over.wait()
 
     async def on_stop(self) -> None:
         """Clean up; override and call ``super()`` to add to it."""
@@ -150,6 +174,19 @@ class Command:
     def command_name(cls) -> str:
         """Return its name in the program: ``clean_versions`` is ``clean-versions``."""
         return cls.name or cls.__name__.replace("_", "-")
+
+    @classmethod
+    def parse(cls, argv: Sequence[str]) -> dict[str, Any]:
+        """Return options and arguments by name.
+
+        Raises:
+            click.UsageError: they are not as they should be.
+        """
+        import click
+
+        made = click.Command(cls.command_name(), callback=dict, params=params_of(cls))
+        parsed: dict[str, Any] = made.main(args=list(argv), standalone_mode=False)
+        return parsed
 
     @classmethod
     def from_handler(cls, *options: Any, **attributes: Any) -> Callable[[Any], type[Command]]:
@@ -192,13 +229,14 @@ class Command:
             if headers:
                 rows = [dict(zip(headers, row, strict=True)) for row in data]
             return self.dumps(list(rows))
-        if headers:
-            return box(data, headers=headers, title=title)
-        return self.table(data, title=title)
+        if not headers:
+            return self.table(data, title=title)
+        return listing(data, headers, title, self.stdout, wrap=wrap_last_row)
 
     def table(self, data: Sequence[Sequence[Any]], title: str = "", **kwargs: Any) -> str:
         """Return rows as a table; the first one is the header."""
-        return box(data[1:], headers=[str(cell) for cell in data[0]], title=title)
+        head, *rows = data
+        return listing(rows, [str(cell) for cell in head], title, self.stdout)
 
 
 class AppCommand(Command):
@@ -245,26 +283,7 @@ class AppCommand(Command):
         Raises:
             UsageError: there is no such agent; the message lists those there are.
         """
-        if not entity:
-            raise UsageError("name a topic, or an @agent")
-        if entity.startswith("@"):
-            return self._agent(entity[1:])
-        return self.app.topic(entity)
-
-    def _agent(self, name: str) -> Any:
-        agents = self.app.agents
-        if name in agents:
-            return agents[name]
-        found = [a for full, a in agents.items() if full.endswith(f".{name}")]
-        exact = [a for full, a in agents.items() if self.abbreviate_fqdn(full) == name]
-        matches = exact if len(exact) == 1 else found
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = ", ".join(f"@{agent.name}" for agent in matches)
-            raise UsageError(f"@{name} could be any of {names}")
-        there = ", ".join(f"@{self.abbreviate_fqdn(n)}" for n in sorted(agents)) or "none"
-        raise UsageError(f"there is no agent @{name} (there are: {there})")
+        return names.find_topic(self.app, entity)
 
     def abbreviate_fqdn(self, name: str, *, prefix: str = "") -> str:
         """Return a name without the app's own module in front."""
@@ -276,21 +295,7 @@ class AppCommand(Command):
         Raises:
             UsageError: it is nowhere.
         """
-        origin = (self.app.conf.origin or "").partition(":")[0]
-        tried = [attr] + [f"{origin}{part}.{attr}" for part in (".models", "") if origin]
-        for path in tried:
-            try:
-                found = symbol_by_name(path)
-            except ImportError:
-                continue
-            if not inspect.ismodule(found):
-                return found
-        raise UsageError(f"there is no {attr!r} (looked for {', '.join(tried)})")
-
-    def to_type(self, name: str) -> Any:
-        """Return a type by its name: ``str``, ``int``, ``float``, ``bytes``, or a model."""
-        plain = {"str": str, "int": int, "float": float, "bytes": bytes}
-        return plain.get(name) or self.import_relative_to_app(name)
+        return names.import_relative(self.app, attr)
 
     def to_key(self, typ: str | None, key: str) -> Any:
         """Return a key as it is sent: bytes without a type, else an object of that type."""
@@ -306,15 +311,18 @@ class AppCommand(Command):
         Raises:
             UsageError: it is no such object.
         """
-        if typ is None:
-            return value.encode()
-        cls = self.to_type(typ)
-        try:
-            if hasattr(cls, "loads"):
-                return cls.loads(value.encode(), serializer=serializer)
-            return value.encode() if cls is bytes else cls(value)
-        except (ValueError, TypeError) as exc:
-            raise UsageError(f"{value!r} is no {typ}: {exc}") from exc
+        return names.read_as(self.app, typ, value, serializer)
+
+
+def params_of(command: type[Command]) -> list[click.Parameter]:
+    """Return the options and arguments of a command as click's objects, in order."""
+
+    def holder() -> None:
+        """Has what click's decorators put there."""
+
+    for each in reversed(command.options or []):
+        each(holder)
+    return list(reversed(getattr(holder, "__click_params__", [])))
 
 
 def command_from(
@@ -323,17 +331,17 @@ def command_from(
     """Return a command class for a function.
 
     Arguments:
-        fun: Synchronous or not; with or without ``self`` (the command) in front.
+        fun: Synchronous or not.  It gets its options and arguments by name; where its first
+            parameter is none of them, that is the command itself (``self``).
         options: `option` and `argument` objects.
         base: The class to derive from (default: `AppCommand`).
         attributes: Further class attributes, such as ``daemon=True``.
     """
     if isinstance(fun, type) and issubclass(fun, Command):
         return fun
-    takes_command = _takes_command(fun)
 
     async def run(self: Command, *args: Any, **kwargs: Any) -> Any:
-        result = fun(self, *args, **kwargs) if takes_command else fun(*args, **kwargs)
+        result = fun(self, *args, **kwargs) if _wants_itself(fun, kwargs) else fun(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
     body = {
@@ -347,10 +355,12 @@ def command_from(
     return type(fun.__name__, (base or AppCommand,), body)
 
 
-def _takes_command(fun: Any) -> bool:
-    """The command comes first where the first parameter is called ``self``, ``cmd`` or so."""
-    parameters = list(inspect.signature(fun).parameters)
-    return bool(parameters) and parameters[0] in ("self", "cmd", "command", "_self")
+def _wants_itself(fun: Any, given: dict[str, Any]) -> bool:
+    """The command comes first where the first parameter is none of the options given."""
+    for name, parameter in inspect.signature(fun).parameters.items():
+        positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        return positional and name not in given and parameter.default is parameter.empty
+    return False
 
 
 def call_command(
@@ -364,7 +374,10 @@ def call_command(
     """Run a command of the program here; return exit status, stdout and stderr.
 
     Arguments:
-        app: The app; without it, give ``-A`` in ``args`` before the command.
+        args: Options and arguments of the command.
+        stdout: Where its output goes (default: a new `io.StringIO`, which is returned).
+        stderr: The same for its errors.
+        app: The app; without it, the variable ``FAUST_APP`` names it.
         side_effects: Print to this process's own stdout and stderr, too.
     """
     from contextlib import redirect_stderr, redirect_stdout
@@ -380,8 +393,3 @@ def call_command(
             if hasattr(stream, "getvalue"):
                 here.write(stream.getvalue())
     return status, out, err
-
-
-def is_wrong_use(error: BaseException) -> bool:
-    """Is it the caller who can do something about it (exit status 2)?"""
-    return isinstance(error, UsageError | ImproperlyConfigured)

@@ -10,7 +10,10 @@ __all__ = ["clean_versions"]
 
 
 class clean_versions(AppCommand):
-    """Delete the data directories of older versions of the app."""
+    """Delete the data of older versions of the app.
+
+    Their directories below the data directory are deleted; topics stay as they are.
+    """
 
     abstract = False
 

@@ -13,25 +13,31 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from difflib import get_close_matches
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any, NoReturn
 
 import click
 
 from faust._core.names import module_name_of
 from faust.cli.apps import find_app
-from faust.cli.base import Command, State, is_wrong_use
-from faust.cli.version import installed_version
+from faust.cli.base import Command, call_command, params_of
+from faust.cli.options import SHARED, group_options, worker_options
+from faust.cli.state import State, is_wrong_use
 from faust.exceptions import FaustError
 
-__all__ = ["cli", "main", "run_app", "run_program"]
+__all__ = ["call_command", "cli", "main", "run_app", "run_program"]
 
 #: Name of a command -> where its class is.
 COMMANDS = {
     "agents": "agents:agents",
     "clean-versions": "clean_versions:clean_versions",
+    "completion": "completion:completion",
     "model": "model:model",
     "models": "models:models",
+    "new": "new:new",
     "reset": "reset:reset",
     "send": "send:send",
     "settings": "settings:settings",
@@ -39,6 +45,12 @@ COMMANDS = {
     "topics": "topics:topics",
     "worker": "worker:worker",
 }
+
+#: What was a command in other versions -> what to say about it.
+ELSEWHERE = {"livecheck": "LiveCheck is not there in this version"}
+
+#: Set by the shell's completion script (see the command completion).
+COMPLETE_VARIABLE = "_FAUST_COMPLETE"
 
 HELP = """Faust: stream processing for Python.
 
@@ -48,75 +60,10 @@ Examples:
   faust -A myproj.app send @myagent hello   send a value to an agent
   faust -A myproj.app agents                list agents and their topics
   python myproj/app.py worker               the same, where the script calls app.main()
+  faust new myproj                          begin a project
 
 -A names a module, module:attribute or a file; the variable FAUST_APP does, too.
 """
-
-_LEVELS = ("crit", "error", "warn", "info", "debug")
-
-
-def worker_options() -> list[click.Option]:
-    """Options that can stand before the command and behind ``worker``."""
-    return [
-        click.Option(["-f", "--logfile"], metavar="FILE", help="Where the log goes [stderr]."),
-        click.Option(
-            ["-l", "--loglevel"],
-            type=click.Choice(_LEVELS, case_sensitive=False),
-            help="How much is logged [warn].",
-        ),
-        click.Option(
-            ["--blocking-timeout"],
-            type=float,
-            metavar="SECONDS",
-            help="Say so when the event loop is blocked for longer.",
-        ),
-        click.Option(["--console-port"], type=click.IntRange(1, 65535), hidden=True),
-    ]
-
-
-def _group_options() -> list[click.Parameter]:
-    return [
-        click.Option(
-            ["-A", "--app", "app_path"],
-            metavar="APP",
-            envvar="FAUST_APP",
-            help="The app: module, module:attribute, or a file.",
-        ),
-        click.Option(["-q", "--quiet/--no-quiet"], help="Print nothing that is not asked for."),
-        click.Option(["--debug/--no-debug"], help="Show more.", envvar=["FAUST_DEBUG", "F_DEBUG"]),
-        click.Option(
-            ["-W", "--workdir"],
-            metavar="DIR",
-            envvar=["FAUST_WORKDIR", "F_WORKDIR"],
-            help="Change to this directory first.",
-        ),
-        click.Option(
-            ["-D", "--datadir"], metavar="DIR", help="Where the app keeps its data [{id}-data]."
-        ),
-        click.Option(["--json"], is_flag=True, help="Print JSON instead of tables."),
-        click.Option(
-            ["-L", "--loop"],
-            type=click.Choice(["aio", "uvloop"]),
-            envvar=["FAUST_LOOP", "F_LOOP"],
-            help="The event loop [aio].",
-        ),
-        *worker_options(),
-        click.Option(
-            ["--version"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_show_version,
-            help="Print the version.",
-        ),
-    ]
-
-
-def _show_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    if value:
-        click.echo(f"{ctx.info_name}, version Faust {installed_version()}")
-        ctx.exit()
-
 
 class Program(click.Group):
     """All commands, those of the app included.
@@ -129,8 +76,9 @@ class Program(click.Group):
         super().__init__(
             name="faust",
             help=HELP,
-            params=_group_options(),
+            params=group_options(),
             callback=click.pass_context(lambda *args, **options: None),
+            no_args_is_help=False,
             context_settings={"help_option_names": ["--help"], "max_content_width": 100},
         )
         self._app = app
@@ -167,40 +115,68 @@ class Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names; the app is imported for that, if it is known."""
-        app = self.app_for(ctx, required=False)
-        own = [] if app is None else [c.command_name() for c in app.registry.commands]
-        return sorted({*COMMANDS, *own})
+        return sorted({*COMMANDS, *self._own(ctx)})
+
+    def _own(self, ctx: click.Context) -> dict[str, type[Command]]:
+        """Return the app's own commands by name, if the app is known."""
+        app = self._app_to_look_at(ctx)
+        return {} if app is None else {c.command_name(): c for c in app.registry.commands}
+
+    def _app_to_look_at(self, ctx: click.Context) -> Any:
+        """Return the app; while a shell asks for completions, a broken one is none at all."""
+        if not ctx.resilient_parsing:
+            return self.app_for(ctx, required=False)
+        try:
+            with redirect_stdout(sys.stderr):
+                return self.app_for(ctx, required=False)
+        except Exception:
+            return None
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return a command by its name."""
-        found = self._find(ctx, name)
-        return None if found is None else _as_click(found, name, self)
-
-    def _find(self, ctx: click.Context, name: str) -> type[Command] | None:
-        if name not in COMMANDS:
-            app = self.app_for(ctx)
-            for command in app.registry.commands:
-                if command.command_name() == name:
-                    own: type[Command] = command
-                    return own
-            return None
-        module, _, attribute = COMMANDS[name].partition(":")
-        built_in: type[Command] = getattr(import_module(f"faust.cli.{module}"), attribute)
-        return built_in
+        """Return a command by its name; ``clean_versions`` is ``clean-versions``."""
+        for known in dict.fromkeys((name, name.replace("_", "-"))):
+            found = built_in(known) if known in COMMANDS else self._own(ctx).get(known)
+            if found is not None:
+                return as_click(found, known, self)
+        return None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is named together with those there are."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            from difflib import get_close_matches
-
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
             close = get_close_matches(name.replace("_", "-"), known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            if name in ELSEWHERE:
+                hint = ELSEWHERE[name]
+            elif self._app is None:
+                hint += " (an app's own commands need -A)"
             raise click.UsageError(f"there is no command {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The app's own commands stand under a heading of their own."""
+        own = self._own(ctx)
+        mine = [name for name in COMMANDS if name not in own]
+        sections = {"Commands": mine}
+        if own:
+            sections[f"Commands of {self._app.conf.id}"] = sorted(own)
+        for heading, names in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self._short_help(ctx, name)) for name in names])
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return "" if command is None else command.get_short_help_str(70)
+
+
+def built_in(name: str) -> type[Command]:
+    """Return one of our own commands by its name."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    found: type[Command] = getattr(import_module(f"faust.cli.{module}"), attribute)
+    return found
 
 
 class _Script:
@@ -232,35 +208,36 @@ def _change_directory(path: str) -> None:
     os.environ["F_WORKDIR"] = path
 
 
-def _as_click(command: type[Command], name: str, program: Program) -> click.Command:
+def as_click(command: type[Command], name: str, program: Program) -> click.Command:
     """Return the click command that runs one of ours."""
 
-    def call(**kwargs: Any) -> None:
+    def call(**given: Any) -> None:
         ctx = click.get_current_context()
-        root = ctx.find_root().params
-        app = program.app_for(ctx.find_root(), required=command.require_app)
-        state = State(app=app)
-        for name in ("quiet", "debug", "json", "workdir", "datadir", "loop", *_SHARED):
-            given_here = kwargs.get(name) if name in _SHARED else None
-            setattr(state, name, root.get(name) if given_here is None else given_here)
-        given = {n: v for n, v in kwargs.items() if n not in _SHARED}
-        command(ctx, state=state).invoke(**given)
+        root = ctx.find_root()
+        state = _state_of(root, given)
+        own = {n: v for n, v in given.items() if n not in SHARED}
+        status = command.intercept(state, own)
+        if status is not None:
+            raise SystemExit(status)
+        state.app = program.app_for(root, required=command.require_app)
+        command(ctx, state=state).invoke(**own)
 
-    fun: Any = call
-    for option in reversed(command.options or []):
-        fun = option(fun)
-    made = click.command(name, help=_help_of(command))(fun)
+    params: list[click.Parameter] = params_of(command)
     if name == "worker":
-        made.params.extend(worker_options())
-    return made
+        params = [*params, *worker_options()]
+    return click.Command(name, callback=call, params=params, help=_help_of(command))
 
 
-_SHARED = ("logfile", "loglevel", "blocking_timeout", "console_port")
+def _state_of(root: click.Context, given: dict[str, Any]) -> State:
+    """What stands before the command counts; then what stands behind it."""
+    state = State()
+    for name in ("quiet", "debug", "json", "workdir", "datadir", "loop", *SHARED):
+        before = root.params.get(name)
+        setattr(state, name, given.get(name) if before is None and name in SHARED else before)
+    return state
 
 
 def _help_of(command: type[Command]) -> str:
-    from inspect import cleandoc
-
     text = cleandoc(command.__doc__ or "")
     return f"{text}\n\n\b\n{cleandoc(command.examples)}" if command.examples else text
 
@@ -270,26 +247,27 @@ def _help_of(command: type[Command]) -> str:
 
 def run_program(argv: Sequence[str], *, app: Any = None) -> int:
     """Run the program with these arguments; return the exit status."""
-    program = Program(app)
+    program, name = Program(app), _program_name()
     try:
-        program.main(args=list(argv), prog_name=_program_name(), standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as exc:
-        click.echo(exc.ctx.get_help() if exc.ctx else "", err=True)
-        return 2
+        if not argv and not os.environ.get(COMPLETE_VARIABLE):
+            click.echo(program.get_help(program.make_context(name, ["--"])), err=True)
+            return 2
+        program.main(args=list(argv), prog_name=name, standalone_mode=False,
+                     complete_var=COMPLETE_VARIABLE)  # fmt: skip
     except click.ClickException as exc:
-        click.echo(f"{_program_name()}: {exc.format_message()}", err=True)
+        click.echo(f"{name}: {exc.format_message()}", err=True)
         return 2
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
     except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+        return _status_of(exc)
     except MemoryError:
         click.echo("Out of memory", err=True)
         return os.EX_OSERR
     except FaustError as exc:
-        click.echo(f"{_program_name()}: {' '.join(str(exc).split())}", err=True)
+        click.echo(f"{name}: {' '.join(str(exc).split())}", err=True)
         return 2 if is_wrong_use(exc) else 1
     except BrokenPipeError:
         sys.stderr.close()
@@ -298,6 +276,14 @@ def run_program(argv: Sequence[str], *, app: Any = None) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _status_of(exc: SystemExit) -> int:
+    """As Python itself does it: text is printed, and the status is 1."""
+    if exc.code is None or isinstance(exc.code, int):
+        return exc.code or 0
+    click.echo(str(exc.code), err=True)
+    return 1
 
 
 def _program_name() -> str:
@@ -316,3 +302,10 @@ cli = main
 def run_app(app: Any) -> NoReturn:
     """Run the program for one app: `App.main`."""
     raise SystemExit(run_program(sys.argv[1:], app=app))
+
+
+def __getattr__(name: str) -> Any:
+    """Commands as attributes of this module, imported when they are used."""
+    if name.replace("_", "-") in COMMANDS:
+        return built_in(name.replace("_", "-"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

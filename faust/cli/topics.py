@@ -13,7 +13,10 @@ __all__ = ["topics"]
 
 
 class topics(AppCommand):
-    """List topics: partitions, end offsets, and the lag of each group that reads them."""
+    """List topics, and who is how far behind.
+
+    For each: partitions, end offsets, and the lag of each group that reads it.
+    """
 
     abstract = False
     title: ClassVar[str] = "Topics"
