@@ -1,8 +1,18 @@
 """The worker process: event loop, logging, signals, exit status.
 
-``SIGTERM`` and ``SIGINT`` let events in progress end, commit, leave the group and exit with status
-0; a second one ends the process at once, with status 1.  The handlers are Python's own, not the
-loop's: they act, and stopping has a deadline, also while an agent blocks the loop.
+===========================  ======================================================================
+``SIGTERM``, ``SIGINT``      events in progress end, their work is committed; status 0
+a second one; ``SIGQUIT``    the process ends at once, without a last commit; status 1
+``SIGUSR1``                  prints where every thread and every task is
+``SIGUSR2``                  starts the debugger, where there is a terminal
+===========================  ======================================================================
+
+The handlers are Python's own, not the loop's: they act, and stopping has a deadline, also while an
+agent blocks the loop.
+
+The worker's process lets threads take turns every millisecond instead of every five
+(`sys.setswitchinterval`): the I/O thread answers heartbeats and fetches sooner while an agent is
+busy, and the cost of switching stays below what can be measured.
 """
 
 from __future__ import annotations
@@ -14,15 +24,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from itertools import cycle
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import mode
 from mode.utils.logging import level_number
 
-from faust._core.attendant import Attendant, end_process
+from faust._core import inspection
+from faust._core.attendant import Attendant, Rate, end_process
+from faust._core.logs import log_handler
 from faust.exceptions import FaustError, ImproperlyConfigured
-from faust.utils.statusline import StatusLine, StatusLineHandler
+from faust.utils.statusline import StatusLine
 
 if TYPE_CHECKING:
     from faust.app.base import App
@@ -32,8 +46,9 @@ __all__ = ["Worker", "loop_factory_for"]
 
 logger = logging.getLogger(__name__)
 
-LOG_FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
-_COLORS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "1;31", "INFO": "32", "DEBUG": "34"}
+#: How long a thread may keep the others from running (seconds); Python's own is 0.005.
+SWITCH_INTERVAL = 0.001
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -69,6 +84,9 @@ class Worker(mode.Worker):
         logfile: Path or open file for the log (default: stderr).
         blocking_timeout: Overrides the setting of that name (seconds).
         workdir: Change to this directory first.
+        console_port: Let aiomonitor show tasks at this port of localhost, and its web pages at the
+            next one.  Without it, that is done at 50101 where ``debug`` is given and aiomonitor is
+            installed.
         redirect_stdouts: Send what the app prints to the log (default: the setting
             ``worker_redirect_stdouts``).
         logging_config: For `logging.config.dictConfig`.
@@ -94,7 +112,7 @@ class Worker(mode.Worker):
         stderr: TextIO | None = None,
         blocking_timeout: float | None = None,
         workdir: Path | str | None = None,
-        console_port: int = 50101,
+        console_port: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         redirect_stdouts: bool | None = None,
         redirect_stdouts_level: str | int | None = None,
@@ -113,10 +131,13 @@ class Worker(mode.Worker):
         self._loop_factory = loop_factory
         self._signals: list[signal.Signals] = []
         self._old_handlers: dict[signal.Signals, Any] = {}
+        self._shows_threads = False
         self._asked_to_stop: asyncio.Event | None = None
         self._attendant: Attendant | None = None
         self._line: StatusLine | None = None
-        self._restore_rate = _Rate()
+        self._restore_rate = Rate()
+        self._frames = cycle(_FRAMES)
+        self._console_wanted = console_port is not None
         if blocking_timeout is not None:
             app.use_command_line(blocking_timeout=blocking_timeout)
         redirect = conf.worker_redirect_stdouts if redirect_stdouts is None else redirect_stdouts
@@ -130,7 +151,7 @@ class Worker(mode.Worker):
             stdout=stdout or sys.stdout,
             stderr=stderr or sys.stderr,
             blocking_timeout=conf.blocking_timeout,
-            console_port=console_port,
+            console_port=50101 if console_port is None else console_port,
             loop=loop,
             redirect_stdouts=redirect,
             redirect_stdouts_level=redirect_stdouts_level or conf.worker_redirect_stdouts_level,
@@ -159,6 +180,9 @@ class Worker(mode.Worker):
             show=None if self._line is None or self.quiet else self._line.show,
         )
         self._attendant.start()
+        self._set_title("-init- ")
+        switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
         try:
             with asyncio.Runner(loop_factory=factory) as runner:
                 runner.run(self._live())
@@ -166,6 +190,7 @@ class Worker(mode.Worker):
             pass  # what stopped us has been dealt with
         finally:
             self._attendant.stop()
+            sys.setswitchinterval(switch_interval)
             self.on_worker_shutdown()
         return self._conclude()
 
@@ -198,12 +223,14 @@ class Worker(mode.Worker):
             self.app.monitor.add(sensor)
         if self.override_logging:
             self._setup_logging()
+        self._start_console()
         await self.on_execute()
         self.install_signal_handlers()
 
     async def on_started(self) -> None:
         """Everything runs: wait until we are to stop, or something fails."""
         self.is_up = True
+        self._set_title("")
         if self.announce_ready is not None and self.app.failure is None:
             self.announce_ready()
         await self.on_startup_finished()
@@ -223,6 +250,22 @@ class Worker(mode.Worker):
         finally:
             for each in waiting:
                 each.cancel()
+
+    def stop_and_shutdown(self) -> None:
+        """Stop a worker that was started in ``loop`` by hand, and close the loop."""
+        loop = self.loop
+        try:
+            loop.run_until_complete(self.stop())
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            self._restore_signal_handlers()
+            loop.close()
+
+    stop_and_shutdown_loop = stop_and_shutdown
 
     def _attend_stopping(self) -> None:
         if self._attendant is not None:
@@ -254,19 +297,44 @@ class Worker(mode.Worker):
             return
         self._asked_to_stop = self._asked_to_stop or asyncio.Event()
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old_handlers[number] = signal.signal(number, self._on_signal)
+            for name, handler in self._handlers().items():
+                if (number := getattr(signal, name, None)) is not None:
+                    self._old_handlers[number] = signal.signal(number, handler)
         except ValueError:
             return
         if hasattr(signal, "SIGUSR1"):
-            self.loop.add_signal_handler(signal.SIGUSR1, self._on_sigusr1)
+            self._shows_threads = inspection.show_threads_on(signal.SIGUSR1, self.stderr)
+
+    def _handlers(self) -> dict[str, Callable[[int, FrameType | None], None]]:
+        return {
+            "SIGINT": self._on_signal,
+            "SIGTERM": self._on_signal,
+            "SIGQUIT": self._on_quit,
+            "SIGUSR1": self._on_look,
+            "SIGUSR2": self._on_debug,
+        }
 
     def _restore_signal_handlers(self) -> None:
+        if self._shows_threads:
+            self._shows_threads = False
+            inspection.show_threads_on_no_longer(signal.SIGUSR1)
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         self._old_handlers.clear()
 
-    def _on_signal(self, number: int, frame: Any) -> None:
+    def _on_quit(self, number: int, frame: FrameType | None) -> None:
+        os.write(2, b"\nfaust: SIGQUIT: ending without a last commit\n")
+        end_process(1)
+
+    def _on_look(self, number: int, frame: FrameType | None) -> None:
+        inspection.print_tasks(self.loop, self.stderr)
+
+    def _on_debug(self, number: int, frame: FrameType | None) -> None:
+        self.carp("Starting debugger...")
+        if not inspection.debug_here(frame):
+            self.carp("SIGUSR2: there is no terminal to debug on")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """First: stop in good order.  Second: end now."""
         self._signals.append(signal.Signals(number))
         if len(self._signals) > 1:
@@ -276,7 +344,11 @@ class Worker(mode.Worker):
         self.loop.call_soon_threadsafe(self._on_first_signal)
 
     def _on_first_signal(self) -> None:
-        logger.info("%s: stopping", self._signals[0].name)
+        name = self._signals[0].name
+        if name == "SIGINT":
+            self.carp("-INT- -INT- -INT- -INT- -INT- -INT-")
+        logger.info("%s: stopping", name)
+        self._set_title("-stopping- ")
         if self._attendant is None:  # started by somebody else's code
             self.add_future(self.stop())
         elif self._asked_to_stop is not None:
@@ -292,7 +364,9 @@ class Worker(mode.Worker):
             if self.loglevel:
                 root.setLevel(level)
         else:
-            root.handlers[:] = self.loghandlers or [self._log_handler()]
+            root.handlers[:] = self.loghandlers or [
+                log_handler(self.logfile or self.stderr, self._line)
+            ]
             root.setLevel(level)
         logging.captureWarnings(True)
         self.on_setup_root_logger(root, level)
@@ -302,20 +376,6 @@ class Worker(mode.Worker):
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         """Called with the root logger when it is set up; override to add to it."""
 
-    def _log_handler(self) -> logging.Handler:
-        handler: logging.Handler
-        if isinstance(self.logfile, str):
-            handler = logging.FileHandler(self.logfile)
-        elif self._line is not None:
-            handler = StatusLineHandler(self._line, self.stderr)
-        else:
-            handler = logging.StreamHandler(self.logfile or self.stderr)
-        colored = self._line is not None and "NO_COLOR" not in os.environ
-        handler.setFormatter(
-            _ColorFormatter(LOG_FORMAT) if colored else logging.Formatter(LOG_FORMAT)
-        )
-        return handler
-
     def _line_buffer(self) -> None:
         """What the app prints appears at once, also in a pipe."""
         reconfigure = getattr(self.stdout, "reconfigure", None)
@@ -324,45 +384,53 @@ class Worker(mode.Worker):
 
     # -- progress --------------------------------------------------------------------------------
 
+    @property
+    def spinner(self) -> StatusLine | None:
+        """The line on the terminal that shows how starting and stopping go on, if there is one."""
+        return self._line
+
     def _progress(self, elapsed: float) -> str:
+        if self._signals:
+            return ""
         engine = self.app.engine
-        if self._signals or engine is None:
-            return ""
-        left = sum(list(engine.lagging.values()))
+        left = 0 if engine is None else sum(list(engine.lagging.values()))
         rate = self._restore_rate.after(elapsed, left)
-        if not left:
-            return ""
-        speed = f", {rate:,.0f} a second" if rate else ""
-        return f"Restoring tables: {left:,} records left{speed}"
+        if left:
+            speed = f", {rate:,.0f} a second" if rate else ""
+            return f"Restoring tables: {left:,} records left{speed}"
+        shows = self._line is not None and level_number(self.loglevel or "WARN") >= logging.WARNING
+        return f"starting➢ {next(self._frames)}" if shows and not self.is_up else ""
 
     def _pending(self) -> list[str]:
         pending: list[str] = self.app.inspector.in_progress()
         return pending
 
+    # -- how others see the process ----------------------------------------------------------------
 
-class _Rate:
-    """How fast a number falls, smoothed over some seconds."""
+    def _set_title(self, doing: str) -> None:
+        """Show in ``ps`` and ``top`` what this process is, where setproctitle is installed."""
+        conf = self.app.conf
+        inspection.set_title(f"[Faust:Worker] {doing}{conf.id} -p {conf.web_port} {conf.datadir}")
 
-    def __init__(self) -> None:
-        self._last: int | None = None
-        self._rate = 0.0
+    def _start_console(self) -> None:
+        """Start aiomonitor, where it was asked for.
 
-    def after(self, elapsed: float, left: int) -> float:
-        last, self._last = self._last, left
-        if last is None or not left or left > last:
-            self._rate = 0.0
-            return 0.0
-        now = (last - left) / elapsed
-        self._rate = now if not self._rate else 0.9 * self._rate + 0.1 * now
-        return self._rate
-
-
-class _ColorFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        color = _COLORS.get(record.levelname, "0")
-        label = f"[{record.levelname}]"
-        return text.replace(label, f"\x1b[{color}m{label}\x1b[0m", 1)
+        Raises:
+            ImproperlyConfigured: it is not installed.
+        """
+        if not (self.debug or self._console_wanted):
+            return
+        console = inspection.start_console(
+            self.loop, self.console_port, {"app": self.app, "worker": self}
+        )
+        if console is not None:
+            self.add_context(console)
+        elif self._console_wanted:
+            raise ImproperlyConfigured(
+                "the console needs aiomonitor: pip install aiomonitor, or leave out --console-port"
+            )
+        else:
+            logger.info("No console: aiomonitor is not installed")
 
 
 def sentence_for(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-__all__ = ["Attendant", "end_process"]
+__all__ = ["Attendant", "Rate", "end_process"]
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Attendant:
     def _look_at_stopping(self, elapsed: float) -> None:
         self._stopped_for += elapsed
         if self._show is not None:
-            self._show("Stopping …")
+            self._show("stopping➢ ")
         if self._stopped_for >= self._patience:
             logger.error(
                 "Stopping has taken %.0f s, which is too long (%s): the process ends now, and what "
@@ -125,3 +125,21 @@ class Attendant:
             return False
         self._since_logged = 0.0
         return True
+
+
+class Rate:
+    """How fast a number falls, smoothed over some seconds."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._rate = 0.0
+
+    def after(self, elapsed: float, left: int) -> float:
+        """Return its fall per second, now that ``left`` are left; 0 if that is unknown."""
+        last, self._last = self._last, left
+        if last is None or not left or left > last:
+            self._rate = 0.0
+            return 0.0
+        now = (last - left) / elapsed
+        self._rate = now if not self._rate else 0.9 * self._rate + 0.1 * now
+        return self._rate

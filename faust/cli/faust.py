@@ -49,6 +49,9 @@ COMMANDS = {
 #: What was a command in other versions -> what to say about it.
 ELSEWHERE = {"livecheck": "LiveCheck is not there in this version"}
 
+#: Options that stand before the command only.
+BEFORE = ("app_path", "quiet", "debug", "json", "workdir", "datadir", "loop")
+
 #: Set by the shell's completion script (see the command completion).
 COMPLETE_VARIABLE = "_FAUST_COMPLETE"
 
@@ -64,6 +67,7 @@ Examples:
 
 -A names a module, module:attribute or a file; the variable FAUST_APP does, too.
 """
+
 
 class Program(click.Group):
     """All commands, those of the app included.
@@ -231,7 +235,7 @@ def as_click(command: type[Command], name: str, program: Program) -> click.Comma
 def _state_of(root: click.Context, given: dict[str, Any]) -> State:
     """What stands before the command counts; then what stands behind it."""
     state = State()
-    for name in ("quiet", "debug", "json", "workdir", "datadir", "loop", *SHARED):
+    for name in (*BEFORE, *SHARED):
         before = root.params.get(name)
         setattr(state, name, given.get(name) if before is None and name in SHARED else before)
     return state

@@ -43,7 +43,7 @@ class new(Command):
             UsageError: the name will not do, or the directory is there.
         """
         check_name(name)
-        project = Path(folder).expanduser() / name
+        project = Path(folder) / name
         try:
             project.mkdir(parents=True)
         except FileExistsError:
@@ -56,7 +56,7 @@ class new(Command):
             self.say(f"  {project / path}")
         self.say(
             f"\nNow:\n  cd {project}\n  faust -A {name}.app worker -l info\n"
-            f"  faust -A {name}.app send @split_lines 'to be or not to be'    (in another terminal)\n"
+            f"  faust -A {name}.app send @split_lines 'to be or not to be'\n"
             "  python -m pytest"
         )
 

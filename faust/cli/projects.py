@@ -16,7 +16,7 @@ app = faust.App("$name", broker="sqlite://", store="memory://", topic_partitions
 
 lines = app.topic("$name-lines", value_type=str, internal=True)
 words = app.topic("$name-words", key_type=str, value_type=str, internal=True)
-counts = app.Table("counts", key_type=str, value_type=int, default=int, help="How often each word came")
+counts = app.Table("counts", key_type=str, value_type=int, default=int, help="How often it came")
 
 
 @app.agent(lines)

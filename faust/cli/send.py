@@ -24,7 +24,8 @@ OUTSTANDING = 5_000
 class send(AppCommand):
     """Send a value to a topic or an agent.
 
-    ENTITY is the name of a topic, or @name of an agent. The value is sent as it is given.  Without it, every line of standard input is sent.
+    ENTITY is the name of a topic, or @name of an agent. The value is sent as it is given. Without
+    it, every line of standard input is sent.
     """
 
     abstract = False

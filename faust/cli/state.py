@@ -20,6 +20,7 @@ class State:
 
     Attributes:
         app: The app, or ``None`` where the command needs none.
+        app_path: What ``-A`` says.
     """
 
     app: Any = None
@@ -33,6 +34,7 @@ class State:
     loglevel: str | None = None
     blocking_timeout: float | None = None
     console_port: int | None = None
+    app_path: str | None = None
 
 
 def is_wrong_use(error: BaseException) -> bool:

@@ -1,17 +1,25 @@
-"""``faust worker``: start a worker."""
+"""``faust worker``: start a worker, or several."""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from faust.cli.base import AppCommand
 from faust.cli.params import option
+from faust.cli.state import State
 from faust.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from faust.cli.supervise import Place
 
 __all__ = ["worker"]
 
 _PORT = "Port of the web server; 0 takes any that is free [6066]."
+_PROCESSES = """Run so many workers of the group under one parent, which starts again those that
+die. Their ports count up from the web port."""
 
 
 def _checked_port(ctx: Any, param: Any, value: int | None) -> int | None:
@@ -22,8 +30,21 @@ def _checked_port(ctx: Any, param: Any, value: int | None) -> int | None:
     return value
 
 
+def _checked_count(ctx: Any, param: Any, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        import click
+
+        raise click.BadParameter(f"{value} processes? At least 1")
+    return value
+
+
 class worker(AppCommand):
-    """Start a worker."""
+    """Start a worker.
+
+    SIGTERM and SIGINT (Ctrl-C) end it in good order, with status 0; a second one, or SIGQUIT, at
+    once and without a last commit, with status 1. SIGUSR1 prints where every thread and task is;
+    SIGUSR2 starts the debugger.
+    """
 
     abstract = False
     daemon = True
@@ -32,6 +53,8 @@ class worker(AppCommand):
       faust -A myproj.app worker -l info
       faust -A myproj.app worker --web-port 6067 --datadir /var/lib/myproj-2
       faust -A myproj.app worker --without-web
+      faust -A myproj.app worker --processes 4
+      faust -A myproj.app worker --reload -l info
     """
     options = [
         option("--with-web/--without-web", "web", default=None, help="Start the web server? [yes]"),
@@ -40,7 +63,30 @@ class worker(AppCommand):
         option("-h", "--web-host", metavar="HOST", help="Name that others reach this machine by."),
         option("--web-transport", metavar="URL", help="tcp://, or unix:///path [tcp://]."),
         option("-D", "--datadir", metavar="DIR", help="Where the app keeps its data."),
-    ]
+        option(
+            "--processes", type=int, callback=_checked_count, metavar="N", help=_PROCESSES
+        ),
+        option("--reload", is_flag=True, show_default=False, help="Start again when the source "
+               "changes (Python files below the working directory)."),
+    ]  # fmt: skip
+
+    place: Place | None = None
+
+    @classmethod
+    def intercept(cls, state: State, given: Mapping[str, Any]) -> int | None:
+        """With ``--processes`` or ``--reload`` we are the parent, unless one has started us."""
+        from faust.cli.supervise import Place, folders_of, supervise
+
+        cls.place = Place.of_this_process()
+        if cls.place is not None or not (given["reload"] or given["processes"]):
+            return None
+        folders = folders_of(state.app_path, state.workdir) if given["reload"] else None
+
+        def tell(text: str) -> None:
+            if not state.quiet:
+                print(f"faust: {text}", file=sys.stderr, flush=True)
+
+        return supervise(given["processes"] or 1, folders=folders, tell=tell)
 
     def invoke(self, *args: Any, **kwargs: Any) -> None:
         """Run the worker; it sees to its own event loop."""
@@ -48,8 +94,7 @@ class worker(AppCommand):
 
         self._use(**kwargs)
         made = self._make(loop_factory_for(self.state.loop))
-        began = time.perf_counter()
-        self._announce(made, began)
+        self._announce(made)
         made.execute_from_commandline()
 
     def _use(
@@ -61,6 +106,7 @@ class worker(AppCommand):
         web_host: str | None = None,
         web_transport: str | None = None,
         datadir: str | None = None,
+        **_others: Any,
     ) -> None:
         self.app.use_command_line(
             web_enabled=web,
@@ -68,7 +114,29 @@ class worker(AppCommand):
             web_bind=web_bind,
             web_host=web_host,
             web_transport=web_transport,
-            datadir=datadir,
+            datadir=self.datadir or datadir,
+        )
+        if self.place is not None and self.place.size > 1:
+            self._use_place(self.place)
+
+    def _use_place(self, place: Place) -> None:
+        """Workers side by side have a port, a socket, and a directory for tables each.
+
+        The data directory is common: a broker ``sqlite://`` is there.
+        """
+        conf = self.app.conf
+        if conf.broker[0].scheme == "memory":
+            raise ImproperlyConfigured(
+                "--processes: the broker memory:// is inside of one process; use sqlite:// or "
+                "kafka://"
+            )
+        if not place.index:
+            return
+        transport = str(conf.web_transport)
+        self.app.use_command_line(
+            web_port=conf.web_port and conf.web_port + place.index,
+            tabledir=f"{conf.tabledir}-{place.index}",
+            web_transport=f"{transport}.{place.index}" if transport.startswith("unix:") else None,
         )
 
     def _make(self, loop_factory: Any) -> Any:
@@ -82,19 +150,33 @@ class worker(AppCommand):
             workdir=self.workdir and ".",
             redirect_stdouts=self.redirect_stdouts,
             loop_factory=loop_factory,
+            **self._console(),
         )
         if not hasattr(made, "execute_from_commandline"):
             raise ImproperlyConfigured(f"setting 'Worker': {type(made).__name__} is no worker")
         return made
 
-    def _announce(self, made: Any, began: float) -> None:
+    def _console(self) -> dict[str, int]:
+        """The console's port, if it was asked for; workers side by side have a port each."""
+        if self.console_port is None:
+            return {}
+        index = 0 if self.place is None else self.place.index
+        return {"console_port": self.console_port + 3 * index}
+
+    def _announce(self, made: Any) -> None:
         """Print the banner now, and a line when the worker is ready."""
         if self.quiet:
             return
         from faust.cli.banner import banner
 
-        log = self.logfile or "-stderr-"
-        self.say(
-            banner(self.app, log=f"{log} ({self.state.loglevel or 'warn'})", loop=self.state.loop)
-        )
-        made.announce_ready = lambda: self.say(f"Ready after {time.perf_counter() - began:.1f} s")
+        place, began = self.place, time.perf_counter()
+        level = self.state.loglevel or "warn"
+        if place is None or not (place.index or place.generation):
+            log = f"{self.logfile or '-stderr-'} ({level})"
+            self.say(banner(self.app, log=log, loop=self.state.loop))
+        name = "" if place is None or place.size == 1 else f"Worker {place.index}: "
+
+        def ready() -> None:
+            self.say(f"{name}OK ^ Ready after {time.perf_counter() - began:.1f} s")
+
+        made.announce_ready = ready

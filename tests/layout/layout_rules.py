@@ -57,6 +57,7 @@ CONTRACTS = ("faust.stores.base", "faust.transport.base", "faust.transport.recor
 #: Each third-party library (and sqlite3) -> where it is at home; "": anywhere but in decisions.
 HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("faust.web.drivers",),
+    "aiomonitor": ("faust._core.inspection",),
     "aiokafka": ("faust.transport.drivers.aiokafka", "faust.transport.records"),
     "click": ("faust.cli",),
     "croniter": ("faust.utils.cron",),
@@ -75,6 +76,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pytest": ("faust.testing",),
     "rich": ("faust.cli", "faust.utils.terminal", "faust.worker"),
     "rocksdict": ("faust.stores.rocksdb",),
+    "setproctitle": ("faust._core.inspection",),
     "sqlite3": ("faust.transport.drivers.sqlite",),
     "uvloop": ("faust.worker",),
     "venusian": ("faust.utils.venusian",),

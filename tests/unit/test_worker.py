@@ -10,7 +10,8 @@ import pytest
 
 import faust
 from faust.exceptions import AgentFailed, ImproperlyConfigured
-from faust.worker import _Rate, loop_factory_for, sentence_for
+from faust._core.attendant import Rate
+from faust.worker import loop_factory_for, sentence_for
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def test_an_unknown_event_loop_is_refused() -> None:
 
 
 def test_the_rate_of_a_restore_is_how_fast_what_is_left_falls() -> None:
-    rate = _Rate()
+    rate = Rate()
     assert rate.after(1.0, 1000) == 0.0
     assert rate.after(1.0, 900) == 100.0
     assert rate.after(0.5, 850) == pytest.approx(100.0)
