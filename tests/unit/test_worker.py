@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import faust
-from faust.exceptions import AgentFailed, ImproperlyConfigured
 from faust._core.attendant import Rate
+from faust.exceptions import AgentFailed, ImproperlyConfigured
 from faust.worker import loop_factory_for, sentence_for
 
 
