@@ -33,6 +33,7 @@ __all__ = ["call_command", "cli", "main", "run_app", "run_program"]
 #: Name of a command -> where its class is.
 COMMANDS = {
     "agents": "agents:agents",
+    "check-migration": "check_migration:check_migration",
     "clean-versions": "clean_versions:clean_versions",
     "completion": "completion:completion",
     "model": "model:model",

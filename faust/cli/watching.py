@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["SourceWatcher", "syntax_error_in"]
+__all__ = ["SourceWatcher", "python_files", "syntax_error_in"]
 
 #: Folders that hold no source of the app.
 _NOT_SOURCE = {"__pycache__", "node_modules", "site-packages"}
@@ -46,7 +46,7 @@ class SourceWatcher:
     def _scan(self) -> dict[str, tuple[int, int, int]]:
         found: dict[str, tuple[int, int, int]] = {}
         for folder in self.folders:
-            for entry in _python_files(str(folder)):
+            for entry in python_files(str(folder)):
                 try:
                     info = entry.stat()
                 except OSError:
@@ -55,7 +55,8 @@ class SourceWatcher:
         return found
 
 
-def _python_files(folder: str) -> Iterator[os.DirEntry[str]]:
+def python_files(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Find Python files below a folder; hidden folders and virtual environments are left out."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -67,7 +68,7 @@ def _python_files(folder: str) -> Iterator[os.DirEntry[str]]:
             continue
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in _NOT_SOURCE:
-                yield from _python_files(entry.path)
+                yield from python_files(entry.path)
         elif entry.name.endswith(".py"):
             yield entry
 
