@@ -116,6 +116,9 @@ def _app_in(module: ModuleType, attribute: str, where: str) -> Any:
         found = apps.get("app") or (next(iter(apps.values())) if len(apps) == 1 else None)
     if isinstance(found, App):
         return found
+    if not attribute and len(apps) > 1:
+        names = ", ".join(f"-A {module.__name__}:{name}" for name in sorted(apps))
+        raise ImproperlyConfigured(f"module {module.__name__!r} has several apps: say {names}")
     there = f"it has {', '.join(sorted(apps))}" if apps else "it has no app at all"
     raise ImproperlyConfigured(
         f"module {module.__name__!r} has no app {attribute or 'app'!r} (-A {where}): {there}"

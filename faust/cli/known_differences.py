@@ -244,7 +244,8 @@ DIFFERENCES = (
         "Streams and channels",
         "`topic.send(value=None)` writes `null`.",
         "A tombstone.",
-        'Say value_serializer="json" and value="null" in raw bytes where null was meant.',
+        "Nothing where a tombstone is meant; where null was: "
+        'value=b"null", value_serializer="raw".',
         call("*.send", where=_sends_none),
         call("*.cast", where=_sends_none),
     ),

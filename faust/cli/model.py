@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from faust.cli.base import AppCommand, UsageError
+from faust.cli.completing import complete_model
 from faust.cli.params import argument
 from faust.models import registry
 
@@ -17,7 +18,7 @@ class model(AppCommand):
 
     abstract = False
     headers: ClassVar[list[str]] = ["field", "type", "default"]
-    options = [argument("name")]
+    options = [argument("name", shell_complete=complete_model)]
 
     async def run(self, name: str) -> None:
         """Print the table."""

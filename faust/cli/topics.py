@@ -15,7 +15,8 @@ __all__ = ["topics"]
 class topics(AppCommand):
     """List topics, and who is how far behind.
 
-    For each: partitions, end offsets, and the lag of each group that reads it.
+    For each: partitions, end offsets, and the lag of each group that reads it. Those that group_by
+    and through have made are among them, changelogs and reply topics, too.
     """
 
     abstract = False
@@ -39,6 +40,7 @@ class topics(AppCommand):
     async def _rows(self, transport: Any, everything: bool) -> list[list[Any]]:
         infos = await transport.topics(None)
         wanted = sorted(infos if everything else set(self._of_the_app(infos)))
+        missing = [] if everything else self._missing(infos)
         tps = [TP(name, n) for name in wanted for n in range(infos[name].partitions)]
         first = await transport.offsets(tps, EARLIEST)
         ends = await transport.offsets(tps, LATEST)
@@ -58,7 +60,13 @@ class topics(AppCommand):
                     at = {tp: offsets.get(tp, first.get(tp, 0)) for tp in own}
                     lag = sum(max(0, ends.get(tp, 0) - at[tp]) for tp in own)
                 rows.append([name, len(own), end, group, lag])
-        return rows
+        rows += [[name, "-", "not there", "-", "-"] for name in missing]
+        return sorted(rows, key=lambda row: str(row[0]))
+
+    def _missing(self, infos: Any) -> list[str]:
+        """Return the topics that agents read, and the broker does not have (yet)."""
+        named = (a.get_topic_names() for a in self.app.agents.values() if a.reads_topic)
+        return sorted({name for names in named for name in names if name not in infos})
 
     def _of_the_app(self, infos: Any) -> list[str]:
         prefix = f"{self.app.conf.id}-"
