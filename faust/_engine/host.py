@@ -128,8 +128,14 @@ class Host(Service):
                 client_id=conf.broker_client_id,
                 credentials=conf.broker_credentials,
                 request_timeout=conf.broker_request_timeout,
-                metadata_max_age=conf.consumer_metadata_max_age_ms / 1000.0,
-                connections_max_idle=conf.consumer_connections_max_idle_ms / 1000.0,
+                metadata_max_age=min(
+                    conf.consumer_metadata_max_age_ms, conf.producer_metadata_max_age_ms
+                )
+                / 1000.0,
+                connections_max_idle=min(
+                    conf.consumer_connections_max_idle_ms, conf.producer_connections_max_idle_ms
+                )
+                / 1000.0,
                 default_partitions=conf.topic_partitions,
                 clock=self.clock,
                 base_directory=str(conf.datadir),

@@ -7,12 +7,14 @@ The settings are read when something first needs one; the classes they name are 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, Unpack, overload
+from warnings import warn
 from zoneinfo import ZoneInfo
 
 from faust._core.threads import ThreadBridge
@@ -20,7 +22,10 @@ from faust._engine.host import Host
 from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
 from faust._engine.signals import Signal, SyncSignal
 from faust._values import TP, Headers, HeadersArg, Message
-from faust.exceptions import ImproperlyConfigured
+from faust.exceptions import AlreadyConfiguredWarning, ImproperlyConfigured
+from faust.settings import Settings as _Settings
+from faust.settings.env import is_strict
+from faust.settings.sources import COMMAND_LINE
 from faust.utils import venusian
 from faust.utils.times import Seconds, want_seconds
 
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from faust.router import Router
     from faust.sensors.monitor import Monitor
     from faust.serializers.registry import Registry
-    from faust.settings import Settings
+    from faust.settings.keywords import SettingsKeywords
     from faust.streams import Stream
     from faust.tables.manager import TableManager
     from faust.tables.table import Table
@@ -60,13 +65,19 @@ class App(Host):
         id: Names the app; all its workers form the group of that name.
         monitor: Use this monitor.
         config_source: Where further settings come from (module, path, mapping, object).
+        env: The environment variables that set settings (default: those of the process).
         settings: Any setting (see the settings reference); unknown names are refused.
 
     Raises:
         ImproperlyConfigured: a setting is unknown or of the wrong type (when first needed).
+
+    Attributes:
+        Settings: The class of `conf`; a subclass of `faust.Settings` may add settings of your own.
     """
 
     abstract = False
+
+    Settings: ClassVar[type[_Settings]] = _Settings
 
     SCAN_CATEGORIES: ClassVar[tuple[str, ...]] = SCAN_CATEGORIES
 
@@ -86,15 +97,17 @@ class App(Host):
         *,
         monitor: Monitor | None = None,
         config_source: Any = None,
+        env: Mapping[str, str] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         beacon: Any = None,
-        **settings: Any,
+        **settings: Unpack[SettingsKeywords],
     ) -> None:
         super().__init__(beacon=beacon, loop=loop)
         self._id = id
-        self._given = settings
+        self._given: Mapping[str, Any] = settings
+        self._env = env
         self._config_source = config_source
-        self._conf: Settings | None = None
+        self._conf: _Settings | None = None
         self._cli_settings: dict[str, Any] = {}
         self._configuring = threading.RLock()
         self._made: dict[str, Any] = {} if monitor is None else {"monitor": monitor}
@@ -106,25 +119,43 @@ class App(Host):
     # -- configuration -----------------------------------------------------------------------
 
     @property
-    def conf(self) -> Settings:
-        """The settings; read on first use."""
+    def conf(self) -> _Settings:
+        """The settings; read on first use.
+
+        Raises:
+            ImproperlyConfigured: a setting is unknown, of the wrong type, or contradicts another;
+                or ``FAUST_STRICT`` is set, and `finalize` has not been called.
+        """
         conf = self._conf
         return conf if conf is not None else self._configure()
 
     @conf.setter
-    def conf(self, conf: Settings) -> None:
+    def conf(self, conf: _Settings) -> None:
+        if not isinstance(conf, _Settings):
+            raise TypeError(f"app.conf must be faust.Settings, not {type(conf).__name__}")
+        runs = self.started and not self._stopped.is_set()
+        if runs:
+            self._warn_too_late("app.conf is assigned")
+        conf.use(runs)
         self._conf = conf
         self._made.pop("serializers", None)
 
-    def _configure(self) -> Settings:
-        from faust.settings import Settings
+    def _warn_too_late(self, what: str) -> None:
+        warn(
+            f"{what} while the app runs: what has read the settings keeps the old ones",
+            AlreadyConfiguredWarning,
+            stacklevel=3,
+        )
 
+    def _configure(self) -> _Settings:
         with self._configuring:
             if self._conf is not None:
                 return self._conf
+            self._check_may_configure()
             self.on_before_configured.send(self)
-            conf = Settings(
+            conf = self.Settings(
                 self._id,
+                env=self._env,
                 cli=self._cli_settings,
                 config_source=self._config_source,
                 **self._given,
@@ -135,11 +166,25 @@ class App(Host):
         self.on_after_configured.send(self)
         return conf
 
+    def _check_may_configure(self) -> None:
+        if not self.finalized and is_strict(os.environ if self._env is None else self._env):
+            raise ImproperlyConfigured(
+                f"FAUST_STRICT is set, and the settings of app {self._id!r} are read before "
+                f"app.finalize() was called"
+            )
+
     def config_from_object(self, obj: Any, *, silent: bool = False, force: bool = False) -> None:
         """Take settings from a module, a path of one, a mapping or an object.
 
+        They are read when a setting is first needed.  Where that was before, they are read again,
+        with a warning, and what was assigned to ``conf`` since is forgotten.
+
         Arguments:
             silent: Ignore a path that cannot be imported.
+            force: Read them now; no warning.
+
+        Raises:
+            ImproperlyConfigured: as by `conf`, where they are read now.
         """
         if silent and isinstance(obj, str):
             from faust._core.names import symbol_by_name
@@ -149,8 +194,16 @@ class App(Host):
             except ImportError:
                 return
         self._config_source = obj
-        if self._conf is not None:
+        if self._conf is not None and not force:
+            warn(
+                f"app {self._id!r} has been configured before config_from_object() was called: "
+                f"what has read the settings keeps the old ones",
+                AlreadyConfiguredWarning,
+                stacklevel=2,
+            )
+        if self._conf is not None or force:
             self._conf = None
+            self._made.pop("serializers", None)
             self._configure()
 
     def use_command_line(self, **settings: Any) -> None:
@@ -159,7 +212,7 @@ class App(Host):
         if self._conf is not None:
             for name, value in settings.items():
                 if value is not None:
-                    setattr(self._conf, name, value)
+                    self._conf.change(name, value, COMMAND_LINE)
 
     def finalize(self) -> None:
         """Check that the app is complete.
@@ -168,9 +221,12 @@ class App(Host):
             ImproperlyConfigured: it has no id.
         """
         if not self.finalized:
-            if not self.conf.id:
-                raise ImproperlyConfigured("an app needs an id: faust.App('myapp')")
             self.finalized = True
+            try:
+                _ = self.conf
+            except BaseException:
+                self.finalized = False
+                raise
 
     # -- parts, made on first use ------------------------------------------------------------
 
@@ -469,9 +525,7 @@ class App(Host):
 
     def SetGlobalTable(self, name: str, **options: Any) -> Any:
         """Define a table of sets that every worker has all of (see `faust.SetGlobalTable`)."""
-        from faust.tables.sets import SetGlobalTable
-
-        return self._add_table(SetGlobalTable, name=name, **options)
+        return self._add_table(self.conf.SetGlobalTable, name=name, **options)
 
     def _add_table(self, cls: Any, **options: Any) -> Any:
         table: Any = self.tables.add(cls(self, beacon=self.beacon, **options))
@@ -751,10 +805,16 @@ class App(Host):
         await super().on_operational()
 
     async def on_start(self) -> None:
-        await self._start_around()
+        self.conf.use(True)
+        try:
+            await self._start_around()
+        except BaseException:
+            self.conf.use(False)
+            raise
         try:
             await super().on_start()
         except BaseException:
+            self.conf.use(False)
             await self._stop_around()
             raise
 
@@ -766,6 +826,7 @@ class App(Host):
             if client is not None:
                 await client.close()
         finally:
+            self.conf.use(False)
             await self._stop_around()
 
     async def _start_around(self) -> None:

@@ -83,12 +83,13 @@ class BrokerSettings(Section, title="Broker"):
         see messages only when they are committed, so that the default is smaller.""",
     )
     broker_commit_every = setting(
-        Int(1),
+        Int(0),
         default=None,
         env="BROKER_COMMIT_EVERY",
-        text="""Also commit after this many events. There is no such limit by default (there was one
-        of 10,000): a commit waits for the changelogs of tables, and at high rates it would run all
-        the time.""",
+        text="""Also commit when this many events have been finished since the last commit, without
+        waiting for the interval; it is looked 20 times a second. There is no such limit by default
+        (there was one of 10,000), nor with 0: a commit waits for the changelogs of tables, and at
+        high rates it would run all the time.""",
     )
     broker_commit_livelock_soft_timeout = setting(
         Duration(above_zero=True),
@@ -101,6 +102,7 @@ class BrokerSettings(Section, title="Broker"):
         Duration(above_zero=True),
         default=60.0,
         env="BROKER_SESSION_TIMEOUT",
+        since="1.0.11",
         text="""Seconds without a heartbeat after which the broker takes a worker for dead and gives
         its partitions to others.""",
     )
@@ -108,6 +110,7 @@ class BrokerSettings(Section, title="Broker"):
         Duration(above_zero=True),
         default=3.0,
         env="BROKER_HEARTBEAT_INTERVAL",
+        since="1.0.11",
         text="Seconds between heartbeats; below ``broker_session_timeout``, best a third or less.",
     )
     broker_rebalance_timeout = setting(

@@ -27,6 +27,7 @@ class ClassSettings(Section, title="Subclassing"):
     Set = _class("faust.Set", "sets")
     SetTable = _class("faust.SetTable", "tables of sets")
     GlobalTable = _class("faust.GlobalTable", "global tables")
+    SetGlobalTable = _class("faust.SetGlobalTable", "global tables of sets")
     TableManager = _class("faust.tables.TableManager", "what manages all tables")
     Serializers = _class("faust.serializers.Registry", "the registry of serializers")
     Worker = _class("faust.Worker", "the worker")

@@ -38,12 +38,16 @@ class ConsumerSettings(Section, title="Consumer"):
         Int(1),
         default=300_000,
         env="CONSUMER_METADATA_MAX_AGE_MS",
+        since="0.8.5",
         text="""Milliseconds after which brokers, topics and partitions are asked for again; new
-        partitions are seen within this time.""",
+        partitions are seen within this time. One client reads and writes: the smaller of this
+        and ``producer_metadata_max_age_ms`` counts.""",
     )
     consumer_connections_max_idle_ms = setting(
         Int(1),
         default=540_000,
         env="CONSUMER_CONNECTIONS_MAX_IDLE_MS",
-        text="Milliseconds after which a connection without requests is closed.",
+        since="0.8.5",
+        text="""Milliseconds after which a connection without requests is closed. One client reads
+        and writes: the smaller of this and ``producer_connections_max_idle_ms`` counts.""",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -42,9 +42,14 @@ _FALSE = frozenset({"false", "no", "off", "0", ""})
 _LEVELS = {"CRIT": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10}
 
 
+def _literal(words: Iterable[str]) -> str:
+    return "Literal[" + ", ".join(f'"{word}"' for word in words) + "]"
+
+
 class Bool(Kind[bool | int | str, bool]):
     """True or false; as text ``true yes on 1`` or ``false no off 0``, in any case."""
 
+    annotation = "bool"
     expects = "true or false (as text: true, yes, on, 1, false, no, off, 0)"
     empty_text_counts = True
 
@@ -73,6 +78,7 @@ class Int(Kind[int | str, int]):
     ) -> None:
         self.low, self.high = low, high
         self.words = words or {}
+        self.annotation = " | ".join(["int", *([_literal(self.words)] if self.words else [])])
         self.expects = "a whole number" + self._bounds() + "".join(f" or {w!r}" for w in self.words)
 
     def convert(self, value: Any) -> int:
@@ -95,6 +101,7 @@ class Int(Kind[int | str, int]):
 class Duration(Kind[Seconds, float]):
     """Seconds: a number, a `timedelta`, or text; read as a float, never negative."""
 
+    annotation = "float | timedelta | str"
     expects = "a duration: seconds as a number, or a timedelta, not negative"
 
     def __init__(self, *, above_zero: bool = False) -> None:
@@ -114,6 +121,7 @@ class Duration(Kind[Seconds, float]):
 class Text(Kind[str, str]):
     """Text that is not empty."""
 
+    annotation = "str"
     expects = "text that is not empty"
 
     def convert(self, value: Any) -> str:
@@ -129,6 +137,7 @@ class Choice(Kind[str, str]):
 
     def __init__(self, *words: str) -> None:
         self.words = words
+        self.annotation = _literal(words)
         self.expects = "one of " + ", ".join(words)
 
     def convert(self, value: Any) -> str:
@@ -142,7 +151,9 @@ class EnumChoice(Kind[str | EnumT, EnumT], Generic[EnumT]):
 
     def __init__(self, members: type[EnumT]) -> None:
         self.members = members
-        self.expects = "one of " + ", ".join(str(m.value) for m in members)
+        words = [str(member.value) for member in members]
+        self.annotation = f"{members.__name__} | {_literal(words)}"
+        self.expects = "one of " + ", ".join(words)
 
     def convert(self, value: Any) -> EnumT:
         return self.members(value)
@@ -151,6 +162,7 @@ class EnumChoice(Kind[str | EnumT, EnumT], Generic[EnumT]):
 class PathText(Kind[_PathText, _Path]):
     """A path of the file system."""
 
+    annotation = "str | Path"
     expects = "a path, as text or pathlib.Path"
 
     def convert(self, value: Any) -> str:
@@ -167,6 +179,7 @@ class PathText(Kind[_PathText, _Path]):
 class JSONMapping(Kind[Mapping[str, Any] | str, dict[str, Any]]):
     """A mapping, or JSON text of one."""
 
+    annotation = "Mapping[str, Any] | str"
     expects = "a mapping, or JSON text of one"
 
     def convert(self, value: Any) -> dict[str, Any]:
@@ -182,6 +195,7 @@ class JSONMapping(Kind[Mapping[str, Any] | str, dict[str, Any]]):
 class Timezone(Kind[str | tzinfo, tzinfo]):
     """A timezone, or its name (``Europe/Berlin``)."""
 
+    annotation = "str | tzinfo"
     expects = "a timezone, or the name of one such as 'Europe/Berlin'"
     tells = True
 
@@ -201,6 +215,7 @@ class Timezone(Kind[str | tzinfo, tzinfo]):
 class LogLevel(Kind[int | str, int]):
     """A level of `logging`, by number or by name in any case."""
 
+    annotation = "int | str"
     expects = "a log level such as 'WARN', or its number"
 
     def convert(self, value: Any) -> int:
@@ -224,6 +239,7 @@ def _registered_level(name: str) -> int | None:
 class TLSContext(Kind[_SSLContext, _SSLContext]):
     """An `ssl.SSLContext`."""
 
+    annotation = "SSLContext"
     expects = "an ssl.SSLContext"
 
     def convert(self, value: Any) -> SSLContext:

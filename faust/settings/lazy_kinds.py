@@ -33,6 +33,7 @@ _GivenCredentials: TypeAlias = "Credentials | SSLContext | None"
 class URLKind(Kind[URLText, _URL]):
     """A URL, read as `yarl.URL`."""
 
+    annotation = "str | URL"
     lazy = True
     tells = True
 
@@ -49,6 +50,7 @@ class URLKind(Kind[URLText, _URL]):
 class BrokerURLs(Kind[_GivenURLs, _URLs]):
     """The URLs of a broker's hosts, read as a list of `yarl.URL`."""
 
+    annotation = "str | URL | Iterable[str | URL]"
     expects = (
         "a URL such as 'kafka://host:9092', several hosts separated by ';' or ',', "
         "or a list of these"
@@ -66,6 +68,7 @@ class BrokerURLs(Kind[_GivenURLs, _URLs]):
 class ClassPath(Kind[_ClassOrPath, Any]):
     """A class (or another callable), or the path of one, imported at the first read."""
 
+    annotation = "str | Callable[..., Any]"
     expects = "a class, or the path of one such as 'package.module:Class'"
     lazy = True
 
@@ -83,6 +86,7 @@ class ClassPath(Kind[_ClassOrPath, Any]):
 class CredentialsKind(Kind[_GivenCredentials, _Credentials]):
     """Credentials of `faust.auth`, or a TLS context to make some of; never shown in messages."""
 
+    annotation = "Credentials | SSLContext"
     expects = "credentials of faust.auth, or an ssl.SSLContext"
     secret = True
 
@@ -95,6 +99,7 @@ class CredentialsKind(Kind[_GivenCredentials, _Credentials]):
 class Discover(Kind[DiscoverValue, DiscoverValue]):
     """Which packages to scan: yes or no, a list of names, or a function that returns one."""
 
+    annotation = "bool | Iterable[str] | Callable[[], Iterable[str]]"
     expects = "True, False, a list of package names, or a function that returns one"
 
     def convert(self, value: Any) -> DiscoverValue:

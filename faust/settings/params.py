@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overloa
 
 from faust.exceptions import ImproperlyConfigured
 
-__all__ = ["Alias", "Computed", "Kind", "Section", "Setting", "alias", "computed", "setting"]
+__all__ = [
+    "Alias",
+    "Computed",
+    "Kind",
+    "Section",
+    "Setting",
+    "alias",
+    "computed",
+    "prefixed",
+    "setting",
+]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -30,6 +40,7 @@ class Kind(Generic[In, Out]):
 
     Attributes:
         expects: What is wanted, to continue the sentence "it must be …".
+        annotation: The type of what is given, as code, for type checkers.
         lazy: Whether `finish` does something, which waits for the first read.
         tells: Whether the messages of `convert` say more than `expects` does.
         secret: Whether values must not be shown in messages.
@@ -37,6 +48,7 @@ class Kind(Generic[In, Out]):
     """
 
     expects: str = "a value"
+    annotation: str = "Any"
     tells: ClassVar[bool] = False
     secret: ClassVar[bool] = False
     empty_text_counts: ClassVar[bool] = False
@@ -86,6 +98,8 @@ class Setting(Generic[In, Out]):
         option: The command-line option that sets it.
         aliases: Other names of the same setting, made by `alias`.
         renamed_from: Names that it had; they work, with a warning.
+        in_milliseconds: A name that it had in milliseconds (it is in seconds now), also as a
+            variable of the environment, in capitals.
         since: The version that brought it.
         text: What it does.
     """
@@ -100,6 +114,7 @@ class Setting(Generic[In, Out]):
         process_env: tuple[str, ...] = (),
         option: str = "",
         renamed_from: tuple[str, ...] = (),
+        in_milliseconds: str = "",
         since: str = "1.0",
         finish: Callable[[Any, Any], Any] | None = None,
     ) -> None:
@@ -113,6 +128,7 @@ class Setting(Generic[In, Out]):
         self.option = option
         self.aliases: tuple[str, ...] = ()
         self.renamed_from = renamed_from
+        self.in_milliseconds = in_milliseconds
         self.since = since
         self._finish = finish
         #: The default in the form that is kept, unless it is computed.
@@ -155,11 +171,8 @@ class Setting(Generic[In, Out]):
 
     def env_names(self, prefix: str | None) -> tuple[str, ...]:
         """The environment variables that set it, the winning one first."""
-        if not self.env:
-            return self.process_env
-        if prefix:
-            return (f"{prefix.rstrip('_')}_{self.env}", *self.process_env)
-        return (f"FAUST_{self.env}", self.env, *self.process_env)
+        names = (*prefixed(self.env, prefix), *self.process_env)
+        return tuple(dict.fromkeys(names))
 
     def value_for(self, conf: Any) -> Any:
         """Work out what is read, from what ``conf`` was given or from the default."""
@@ -194,6 +207,7 @@ def setting(
     process_env: tuple[str, ...] = ...,
     option: str = ...,
     renamed_from: tuple[str, ...] = ...,
+    in_milliseconds: str = ...,
     since: str = ...,
     finish: Callable[[Any, Any], Any] | None = ...,
 ) -> Setting[In | None, Out | None]: ...
@@ -207,6 +221,7 @@ def setting(
     process_env: tuple[str, ...] = ...,
     option: str = ...,
     renamed_from: tuple[str, ...] = ...,
+    in_milliseconds: str = ...,
     since: str = ...,
     finish: Callable[[Any, Any], Any] | None = ...,
 ) -> Setting[In | None, Out]: ...
@@ -271,6 +286,15 @@ class Section:
             if not definition.lazy:
                 delattr(cls, name)
         return own
+
+
+def prefixed(variable: str, prefix: str | None) -> tuple[str, ...]:
+    """Return the names by which a variable goes: without a prefix it has two."""
+    if not variable:
+        return ()
+    if prefix:
+        return (f"{prefix.rstrip('_')}_{variable}",)
+    return (f"FAUST_{variable}", variable)
 
 
 def _is_setting(value: object) -> bool:

@@ -29,6 +29,7 @@ class ProducerSettings(Section, title="Producer"):
         Duration(),
         default=0.005,
         env="PRODUCER_LINGER",
+        in_milliseconds="producer_linger_ms",
         text="""Seconds that a message may wait for others to fill its batch. The default of 5 ms
         costs a reply at most that, and lets a busy partition send one batch where it would send
         hundreds; it was 0.""",
@@ -67,11 +68,16 @@ class ProducerSettings(Section, title="Producer"):
         Int(1),
         default=300_000,
         env="PRODUCER_METADATA_MAX_AGE_MS",
-        text="Milliseconds after which brokers, topics and partitions are asked for again.",
+        since="0.8.5",
+        text="""Milliseconds after which brokers, topics and partitions are asked for again. One
+        client reads and writes: the smaller of this and ``consumer_metadata_max_age_ms``
+        counts.""",
     )
     producer_connections_max_idle_ms = setting(
         Int(1),
         default=540_000,
         env="PRODUCER_CONNECTIONS_MAX_IDLE_MS",
-        text="Milliseconds after which a connection without requests is closed.",
+        since="0.8.5",
+        text="""Milliseconds after which a connection without requests is closed. One client reads
+        and writes: the smaller of this and ``consumer_connections_max_idle_ms`` counts.""",
     )

@@ -11,7 +11,8 @@ class Retired(NamedTuple):
     """A setting that there was.
 
     Attributes:
-        harmless: Whether the app means the same without it: then it is ignored, with a warning.
+        harmless: Whether the app means the same without it: then it is ignored, with a warning;
+            so is one that is switched off.
         why: Continues the sentence "setting x has no effect: …", or "is not supported: …".
     """
 
@@ -57,12 +58,11 @@ RETIRED = {
         True, "broker_commit_livelock_soft_timeout names an agent that makes no progress"
     ),
     "stream_publish_on_commit": Retired(
-        False, "processing_guarantee='exactly_once' publishes with the commit"
+        False, "what an agent sends is sent at once, and delivered before its event is committed"
     ),
     "stream_recovery_delay": Retired(True, "restoring needs no pause before it"),
     "stream_wait_empty": Retired(True, "what is in progress is finished before partitions move"),
     "table_key_index_size": Retired(True, "tables keep no such index"),
-    "web_cors_options": Retired(False, "the web server has no rules for other origins"),
     "web_graph_enabled": Retired(True, "there is no page with a graph of services"),
     "web_in_thread": Retired(True, "health and readiness are always answered from a thread"),
 }

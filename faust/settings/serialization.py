@@ -12,6 +12,7 @@ __all__ = ["SerializationSettings"]
 class SerializerKind(Kind[Any, Any]):
     """The name of a codec, or a codec."""
 
+    annotation = "str | CodecProto"
     expects = "the name of a codec such as 'json', or a codec"
 
     def convert(self, value: Any) -> Any:

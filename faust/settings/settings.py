@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from warnings import warn
 
-from faust.exceptions import ImproperlyConfigured
+from faust.exceptions import AlreadyConfiguredWarning, ImproperlyConfigured
 from faust.settings.agents import AgentSettings, RPCSettings
 from faust.settings.broker import BrokerSettings
 from faust.settings.classes import ClassSettings
@@ -15,6 +16,7 @@ from faust.settings.consumer import ConsumerSettings
 from faust.settings.env import PREFIX_VARIABLE, read_env
 from faust.settings.params import Setting
 from faust.settings.producer import ProducerSettings
+from faust.settings.retired import RETIRED
 from faust.settings.serialization import SerializationSettings
 from faust.settings.sources import (
     ASSIGNMENT,
@@ -23,6 +25,7 @@ from faust.settings.sources import (
     KEYWORD,
     Names,
     Source,
+    caller_outside,
     open_source,
 )
 from faust.settings.streams import StreamSettings
@@ -67,6 +70,9 @@ class Settings(
         config_source: A mapping, a module, an object, or the dotted path of one of these.
         keywords: Settings by name.
 
+    Attributes:
+        env: The environment variables that were read.
+
     Raises:
         ImproperlyConfigured: a setting is unknown, of the wrong type, or contradicts another.
     """
@@ -74,6 +80,8 @@ class Settings(
     SETTINGS_BY_SECTION: ClassVar[Mapping[str, list[Setting[Any, Any]]]]
     _names: ClassVar[Names]
 
+    env: Mapping[str, str]
+    _in_use: bool
     _given: dict[str, Any]
     _sources: dict[str, Source]
     _cli: dict[str, Any]
@@ -94,6 +102,7 @@ class Settings(
         state = self.__dict__
         state["env"] = os.environ if env is None else env
         state["_given"], state["_sources"] = {}, {}
+        state["_in_use"] = False
         state["_cli"] = self._names.canonical(cli or {})
         self._load({"id": id, **keywords}, config_source)
         self._fill_defaults()
@@ -120,8 +129,11 @@ class Settings(
             source = Source("environment", PREFIX_VARIABLE)
             self._keep("env_prefix", prefix, source)
         prefix = self._given.get("env_prefix")
-        for name, text, variable in read_env(self.SETTINGS, environment, prefix=prefix):
-            self._keep(name, text, Source("environment", variable))
+        for called, text, variable in read_env(self.SETTINGS, environment, prefix=prefix):
+            name = self._names.resolve(called)
+            if name is not None:
+                value = self._names.in_our_unit(called, text)
+                self._keep(name, value, Source("environment", variable))
 
     def _load_cli(self) -> None:
         for name, value in self._cli.items():
@@ -155,13 +167,29 @@ class Settings(
         if name.startswith("_") or (hasattr(type(self), name) and name not in self._names):
             object.__setattr__(self, name, value)
             return
-        canonical = self._names.resolve(name)
+        canonical = self._names.resolve(name, value)
         if canonical is None:
             return
+        if self._in_use:
+            warn(
+                f"setting {canonical!r} is assigned while the app runs: what has read it keeps "
+                f"the old value",
+                AlreadyConfiguredWarning,
+                stacklevel=caller_outside(),
+            )
+        self.change(canonical, self._names.in_our_unit(name, value))
+
+    def change(self, canonical: str, value: Any, source: Source = ASSIGNMENT) -> None:
+        """Assign a setting without asking whether that comes too late.
+
+        Arguments:
+            canonical: Its name.
+            source: What `source_of` will say.
+        """
         if value is None:
             self._reset(canonical)
         else:
-            self._keep(canonical, value, ASSIGNMENT)
+            self._keep(canonical, value, source)
         self._forget_worked_out()
 
     if not TYPE_CHECKING:
@@ -175,6 +203,10 @@ class Settings(
         self._given.pop(name, None)
         self._sources.pop(name, None)
         self.__dict__[name] = self.SETTINGS[name].kept_default
+
+    def use(self, in_use: bool) -> None:
+        """Say whether an app runs with these settings: assigning one then is warned about."""
+        self._in_use = in_use
 
     def seal(self) -> None:
         """End the configuration: the command line wins over what a signal handler assigned.
@@ -202,6 +234,14 @@ class Settings(
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.id}>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in RETIRED:
+                raise AttributeError(f"setting {name!r} is gone: {RETIRED[name].why}")
+            hint = "" if name.startswith("_") else self._names.suggestion(name)
+            raise AttributeError(f"there is no setting {name!r}{hint}")
 
     def source_of(self, name: str) -> Source:
         """Return where the value of a setting came from.

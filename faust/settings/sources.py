@@ -12,7 +12,7 @@ from faust.exceptions import FaustWarning, ImproperlyConfigured
 from faust.settings.params import Setting
 from faust.settings.retired import RETIRED
 
-__all__ = ["Names", "Source", "open_source"]
+__all__ = ["Names", "Source", "caller_outside", "open_source"]
 
 #: How alike a name has to be to be suggested: catches transposed and missing letters, no synonyms.
 _ALIKE = 0.7
@@ -47,9 +47,13 @@ class Names:
         self.definitions = definitions
         self.aliases = {a: n for n, d in definitions.items() for a in d.aliases}
         self.old_names = {o: n for n, d in definitions.items() for o in d.renamed_from}
+        self.in_milliseconds = {
+            d.in_milliseconds: n for n, d in definitions.items() if d.in_milliseconds
+        }
 
     def __contains__(self, name: str) -> bool:
-        return name in self.definitions or name in self.aliases or name in self.old_names
+        known = (self.definitions, self.aliases, self.old_names, self.in_milliseconds)
+        return any(name in names for names in known)
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``values`` by canonical name, without those that are ``None``.
@@ -59,21 +63,24 @@ class Names:
         """
         found: dict[str, tuple[str, Any]] = {}
         for given, value in values.items():
-            name = self.resolve(given)
+            name = self.resolve(given, value)
             if name is None or value is None:
                 continue
             if name in found:
                 raise ImproperlyConfigured(
                     f"{found[name][0]!r} and {given!r} are the same setting: give one of them"
                 )
-            found[name] = (given, value)
+            found[name] = (given, self.in_our_unit(given, value))
         return {name: value for name, (_, value) in found.items()}
 
-    def resolve(self, given: str) -> str | None:
+    def resolve(self, given: str, value: Any = None) -> str | None:
         """Return the canonical name; ``None`` if the setting is gone and may be ignored.
 
+        Arguments:
+            value: What it is to be: a setting that is gone may be ignored where it is off.
+
         Raises:
-            ImproperlyConfigured: there is no such setting.
+            ImproperlyConfigured: there is no such setting, or it is gone and would be missed.
         """
         if given in self.definitions:
             return given
@@ -81,18 +88,49 @@ class Names:
             return self.aliases[given]
         if given in self.old_names:
             name = self.old_names[given]
-            warn(f"setting {given!r} is now called {name!r}", FutureWarning, stacklevel=_caller())
+            warn(
+                f"setting {given!r} is now called {name!r}",
+                FutureWarning,
+                stacklevel=caller_outside(),
+            )
             return name
-        self._check_retired(given)
+        if given in self.in_milliseconds:
+            name = self.in_milliseconds[given]
+            warn(
+                f"setting {given!r} (milliseconds) is now {name!r} (seconds)",
+                FutureWarning,
+                stacklevel=caller_outside(),
+            )
+            return name
+        self._check_retired(given, value)
         return None
 
-    def _check_retired(self, given: str) -> None:
+    def in_our_unit(self, given: str, value: Any) -> Any:
+        """Return a value that was given in milliseconds in seconds.
+
+        Raises:
+            ImproperlyConfigured: it is no number.
+        """
+        if given not in self.in_milliseconds:
+            return value
+        try:
+            return float(value) / 1000.0
+        except (TypeError, ValueError):
+            raise ImproperlyConfigured(
+                f"setting {given!r} must be a number of milliseconds, but is {value!r}"
+            ) from None
+
+    def _check_retired(self, given: str, value: Any) -> None:
         retired = RETIRED.get(given)
         if retired is None:
             raise ImproperlyConfigured(f"there is no setting {given!r}{self.suggestion(given)}")
-        if not retired.harmless:
+        if not retired.harmless and value:
             raise ImproperlyConfigured(f"setting {given!r} is not supported: {retired.why}")
-        warn(f"setting {given!r} has no effect: {retired.why}", FutureWarning, stacklevel=_caller())
+        warn(
+            f"setting {given!r} has no effect: {retired.why}",
+            FutureWarning,
+            stacklevel=caller_outside(),
+        )
 
     def suggestion(self, given: str, cutoff: float = _ALIKE) -> str:
         """Return "; did you mean …?" or nothing."""
@@ -134,7 +172,11 @@ def _attributes(source: Any, label: str, names: Names) -> Iterator[tuple[str, An
             if not (isinstance(source, ModuleType) and _is_imported(value, source)):
                 yield name, value
         elif hint := _hint_at_misspelling(name, value, names):
-            warn(f"{name!r} in {label} is no setting{hint}", FaustWarning, stacklevel=_caller())
+            warn(
+                f"{name!r} in {label} is no setting{hint}",
+                FaustWarning,
+                stacklevel=caller_outside(),
+            )
 
 
 def _is_imported(value: Any, module: ModuleType) -> bool:
@@ -154,7 +196,7 @@ def _label(source: Any) -> str:
     return str(getattr(source, "__name__", None) or type(source).__qualname__)
 
 
-def _caller() -> int:
+def caller_outside() -> int:
     """How far up the first caller outside of this package is, for `warnings.warn`."""
     import sys
 

@@ -115,34 +115,48 @@ class WebSettings(Section, title="Web"):
     web_ssl_context = setting(
         TLSContext(),
         default=None,
+        since="0.5.0",
         text="TLS context of the web server, which then speaks HTTPS.",
     )
     web_application_options = setting(
         JSONMapping(),
         default=None,
+        since="0.11.4",
         text="Further keyword arguments for ``aiohttp.web.Application``.",
+    )
+    web_cors_options = setting(
+        JSONMapping(),
+        default=None,
+        since="1.5",
+        text="""Which other sites' pages may use ours, where a page does not say so itself: origin
+        (``*`` for any) to ``faust.web.ResourceOptions``, or to a mapping of its fields; as JSON
+        text, too.""",
     )
     web_stats_enabled = setting(
         Bool(),
         default=computed(lambda conf: bool(conf.debug), "value of debug"),
         env="APP_WEB_STATS_ENABLED",
+        since="0.15.0",
         text="Whether the status page shows the statistics of the monitor.",
     )
     web_tables_enabled = setting(
         Bool(),
         default=True,
         env="APP_WEB_TABLES_ENABLED",
+        since="0.15.0",
         text="Whether tables can be read by key over HTTP, below ``/table/``.",
     )
     web_router_enabled = setting(
         Bool(),
         default=True,
         env="APP_WEB_ROUTER_ENABLED",
+        since="0.15.0",
         text="Whether ``/router/`` says which worker has which key.",
     )
     web_metrics_enabled = setting(
         Bool(),
         default=True,
         env="APP_WEB_METRICS_ENABLED",
+        since="0.15.0",
         text="Whether ``/metrics`` is there for Prometheus, where its client is installed.",
     )

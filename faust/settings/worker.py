@@ -20,6 +20,7 @@ _Handlers: TypeAlias = "list[Handler]"
 class LogHandlers(Kind[_GivenHandlers, _Handlers]):
     """Log handlers."""
 
+    annotation = "Iterable[Handler]"
     expects = "a list of logging.Handler objects"
 
     def convert(self, value: Any) -> list[Handler]:

@@ -55,7 +55,7 @@ class Web(base.Web):
         self.port = await asyncio.wrap_future(listening)
         conf = self.app.conf
         if self.port and conf.web_port != self.port:
-            conf.web_port = self.port
+            conf.change("web_port", self.port)
         logger.info("Web server at %s", self.url)
 
     async def on_stop(self) -> None:
@@ -96,9 +96,11 @@ class Web(base.Web):
 
     def _make_application(self) -> web.Application:
         options = dict(self.app.conf.web_application_options or {})
-        application = web.Application(
-            middlewares=[web.normalize_path_middleware(append_slash=True)], **options
-        )
+        middlewares = [
+            web.normalize_path_middleware(append_slash=True),
+            *options.pop("middlewares", ()),
+        ]
+        application = web.Application(middlewares=middlewares, **options)
         for prefix, directory in self.statics:
             application.router.add_static(prefix, directory)
         for page in self.all_pages():

@@ -240,7 +240,7 @@ def test_a_setting_that_is_gone_and_harmless_is_ignored_with_a_warning() -> None
 
 
 def test_a_setting_that_is_gone_and_would_be_missed_is_an_error() -> None:
-    with pytest.raises(ImproperlyConfigured, match="exactly_once"):
+    with pytest.raises(ImproperlyConfigured, match="sent at once, and delivered before"):
         conf(stream_publish_on_commit=True)
 
 
