@@ -21,7 +21,7 @@ __all__ = ["check_migration"]
 
 
 class check_migration(Command):
-    """Read an app written for faust or faust-streaming, and list what differs here.
+    """List what differs here for an app of faust or faust-streaming.
 
     PATH is a file or a folder; without it, -A names the app. The source is read, not run: what is
     written in it is found, what it does at run time is not. The exit status is 0 if nothing was

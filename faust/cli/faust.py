@@ -84,10 +84,19 @@ class Program(click.Group):
             params=group_options(),
             callback=click.pass_context(lambda *args, **options: None),
             no_args_is_help=False,
+            add_help_option=False,
             context_settings={"help_option_names": ["--help"], "max_content_width": 100},
         )
         self._app = app
         self._prepared = False
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; help comes after all other options, for it shows the app's commands, too."""
+        rest = super().parse_args(ctx, args)
+        if ctx.params.pop("help", False) and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return rest
 
     # -- the app ---------------------------------------------------------------------------------
 
@@ -152,7 +161,8 @@ class Program(click.Group):
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
-            close = get_close_matches(name.replace("_", "-"), known, n=1)
+            meant = name.replace("_", "-")
+            close = [k for k in known if k.startswith(meant)] or get_close_matches(meant, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             if name in ELSEWHERE:
                 hint = ELSEWHERE[name]
@@ -173,8 +183,10 @@ class Program(click.Group):
                 formatter.write_dl([(name, self._short_help(ctx, name)) for name in names])
 
     def _short_help(self, ctx: click.Context, name: str) -> str:
+        """Return its first line, whole."""
         command = self.get_command(ctx, name)
-        return "" if command is None else command.get_short_help_str(70)
+        lines = (command.help or "").splitlines() if command is not None else []
+        return lines[0] if lines else ""
 
 
 def built_in(name: str) -> type[Command]:

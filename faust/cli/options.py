@@ -86,6 +86,7 @@ def group_options() -> list[click.Parameter]:
             callback=_show_version,
             help="Print the version.",
         ),
+        click.Option(["--help"], is_flag=True, help="Print this, and the app's own commands."),
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -10,8 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 #: No wait is longer than this (seconds).
@@ -48,17 +51,52 @@ def run(
     )
 
 
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Terminal(io.StringIO):
+    """Text that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def invoke(*args: str, app: Any = None, terminal: bool = False) -> Ended:
+    """Run the program in this process."""
+    from faust.cli.faust import run_program
+
+    made = Terminal if terminal else io.StringIO
+    out, err = made(), made()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = run_program(list(args), app=app)
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+def plain(text: str) -> str:
+    """Return text without colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+
+
 class Running:
     """A process whose output is collected while it runs."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], terminal: Iterator[str] | None = None
+    ) -> None:
         self.process = process
         self.out: list[str] = []
         self.err: list[str] = []
         self._news = threading.Condition()
+        streams = [(terminal, self.out)] if terminal is not None else [
+            (process.stdout, self.out), (process.stderr, self.err)
+        ]  # fmt: skip
         self._readers = [
-            threading.Thread(target=self._read, args=(process.stdout, self.out), daemon=True),
-            threading.Thread(target=self._read, args=(process.stderr, self.err), daemon=True),
+            threading.Thread(target=self._read, args=each, daemon=True) for each in streams
         ]
         for reader in self._readers:
             reader.start()
@@ -101,6 +139,44 @@ class Running:
         for reader in self._readers:
             reader.join(PATIENCE)
         return status
+
+
+@contextmanager
+def on_terminal(
+    tmp_path: Path, *args: str, cwd: Path = ROOT, **env: str
+) -> Iterator[tuple[Running, int]]:
+    """Start Python on a terminal of its own; gives the terminal's other end, too."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, *args],
+        cwd=cwd,
+        env=environment(tmp_path, **env),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    running = Running(process, _lines_of(ours))
+    try:
+        yield running, ours
+    finally:
+        if process.poll() is None:
+            process.kill()
+        running.end()
+        os.close(ours)
+
+
+def _lines_of(descriptor: int) -> Iterator[str]:
+    """Give what comes from a terminal, at once and also without newlines."""
+    while True:
+        try:
+            text = os.read(descriptor, 4096)
+        except OSError:  # the other end is closed
+            return
+        if not text:
+            return
+        yield text.decode(errors="replace")
 
 
 @contextmanager
