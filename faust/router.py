@@ -2,47 +2,113 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faust._core.partitioner import partition_for
-from faust._machines.copartition import TaskId
 from faust.exceptions import SameNode
 
-__all__ = ["Router"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yarl import URL
+
+    from faust.web.messages import Request, Response
+
+__all__ = ["ROUTED", "Router"]
+
+#: Marks a request that another worker sent on: it is answered here, whatever we think.
+ROUTED = "X-Faust-Routed"
+#: What belongs to one connection, and is not sent on.
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"}
+)
 
 
 class Router:
-    """Finds the worker for a key.
+    """Finds the worker for a key, and sends requests on to it.
 
     Arguments:
-        app: The app.
+        app: The app; its assignor knows who has what.
+
+    Name your subclass with the setting ``Router``; what it says counts for ``@app.table_route``,
+    ``@app.topic_route``, and the pages below ``/router/`` and ``/table/``.
     """
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
-    def partition(self, topic: str, key: bytes) -> int:
-        """Return the partition that a key of a topic is sent to."""
-        return partition_for(key, self.app.outbox.target(topic).partitions or 1)
+    # -- keys ----------------------------------------------------------------------------------
 
-    def owner(self, topic: str, partition: int) -> str | None:
-        """Return the URL of the worker that has a source partition; ``None`` if nobody is known."""
-        engine = self.app.engine
-        if engine is None or engine.assignment is None:
-            return None
-        url: str | None = engine.assignment.owner_url(topic, partition)
+    def key_store(self, table_name: str, key: Any) -> URL:
+        """Return the URL of the worker that has a key of a table (this one's own, if it has it).
+
+        Raises:
+            KeyError: there is no such table, or no worker is known to have the key.
+        """
+        table = self.app.tables[table_name]
+        url: URL = self.app.assignor.key_store(
+            table.changelog_topic_name, table.codec.dump_key(key)
+        )
         return url
 
-    def key_store(self, topic: str, key: bytes) -> str | None:
-        """Return the URL of the worker that has a key's partition; ``None`` if nobody is known.
+    def external_topic_key_store(self, topic: Any, key: Any) -> URL:
+        """Return the URL of the worker that has a key of a topic that agents read.
+
+        Raises:
+            KeyError: no worker is known to have it.
+        """
+        if isinstance(topic, str):
+            topic = self.app.topic(topic)
+        encoded, _ = topic.prepare_key(key, None)
+        url: URL = self.app.assignor.key_store(topic.get_topic_name(), encoded)
+        return url
+
+    # -- all of it -----------------------------------------------------------------------------
+
+    def table_metadata(self, table_name: str) -> Mapping[str, Mapping[str, list[int]]]:
+        """Return who has a table: URL -> changelog topic -> partitions."""
+        table = self.app.tables[table_name]
+        found: Mapping[str, Mapping[str, list[int]]]
+        found = self.app.assignor.table_metadata(table.changelog_topic_name)
+        return found
+
+    def tables_metadata(self) -> Mapping[str, Mapping[str, list[int]]]:
+        """Return who has all tables: URL -> changelog topic -> partitions."""
+        found: Mapping[str, Mapping[str, list[int]]] = self.app.assignor.tables_metadata()
+        return found
+
+    def external_topics_metadata(self) -> Mapping[str, Mapping[str, list[int]]]:
+        """Return who has the topics that agents read: URL -> topic -> partitions."""
+        found: Mapping[str, Mapping[str, list[int]]]
+        found = self.app.assignor.external_topics_metadata()
+        return found
+
+    # -- requests --------------------------------------------------------------------------------
+
+    async def route_req(self, table_name: str, key: Any, web: Any, request: Request) -> Response:
+        """Let the worker that has a key of a table answer a request; return its answer.
 
         Raises:
             SameNode: it is this one.
+            ServiceUnavailable: no worker is known to have the key.
         """
-        url = self.owner(topic, self.partition(topic, key))
-        if url == str(self.app.conf.canonical_url):
-            raise SameNode
-        return url
+        try:
+            url = self.key_store(table_name, key)
+        except KeyError:
+            raise _nobody(key, f"table {table_name!r}") from None
+        return await self._send_on(url, request)
+
+    async def route_topic_req(self, topic: Any, key: Any, web: Any, request: Request) -> Response:
+        """Let the worker that has a key of a topic answer a request; return its answer.
+
+        Raises:
+            SameNode: it is this one.
+            ServiceUnavailable: no worker is known to have the key.
+        """
+        try:
+            url = self.external_topic_key_store(topic, key)
+        except KeyError:
+            raise _nobody(key, f"topic {topic!s}") from None
+        return await self._send_on(url, request)
 
     def table_owner(self, table: Any, key: Any) -> str | None:
         """Return the URL of the worker that has a key of a table; ``None`` if nobody is known.
@@ -50,12 +116,35 @@ class Router:
         Raises:
             SameNode: it is this one.
         """
-        partitions = table.partitions
-        engine = self.app.engine
-        if not partitions or engine is None or engine.assignment is None:
+        try:
+            url = self.key_store(table.name, key)
+        except KeyError:
             return None
-        task = TaskId(str(partitions), partition_for(table.codec.dump_key(key), partitions))
-        url: str | None = engine.assignment.owners.get(task)
-        if url == str(self.app.conf.canonical_url):
+        self._check_other(url)
+        return str(url)
+
+    def _check_other(self, url: URL) -> None:
+        if url == self.app.conf.canonical_url:
             raise SameNode
-        return url
+
+    async def _send_on(self, url: URL, request: Request) -> Response:
+        from faust.web.messages import Response
+
+        self._check_other(url)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_THE_CONNECTION}
+        target = f"{str(url).rstrip('/')}{request.rel_url}"
+        async with self.app.http_client.request(
+            request.method, target, data=await request.read(), headers={**headers, ROUTED: "1"}
+        ) as answer:
+            return Response(
+                await answer.read(),
+                status=answer.status,
+                content_type=answer.content_type,
+                charset=answer.charset,
+            )
+
+
+def _nobody(key: Any, where: str) -> Exception:
+    from faust.web.exceptions import ServiceUnavailable
+
+    return ServiceUnavailable(f"no worker is known to have {key!r} of {where}")

@@ -65,6 +65,7 @@ class Committer:
 
     Arguments:
         writer: Unique id of this process; stands in every commit.
+        every: Finished events after which a commit does not wait for its interval; 0 for none.
         tasks: Returns the tasks that are active.
         generation: Returns the generation we are in, -1 if none.
         on_committed: Called with the seconds that a commit took, and its offsets.
@@ -83,6 +84,7 @@ class Committer:
         cluster_id: str,
         writer: str,
         interval: float,
+        every: int = 0,
         batch_size: int,
         tasks: Callable[[], Collection[ActiveTask]],
         generation: Callable[[], int],
@@ -101,6 +103,7 @@ class Committer:
         self._cluster_id = cluster_id
         self._writer = writer
         self._interval = interval
+        self._every = every
         self._tasks = tasks
         self._generation = generation
         self._on_committed = on_committed
@@ -129,7 +132,7 @@ class Committer:
         wait = self._interval if not failures else backoff(failures, 0.1, 2.0)
         deadline = self._clock.monotonic() + wait
         while (left := deadline - self._clock.monotonic()) > 0:
-            if not failures and self._much_is_dirty():
+            if not failures and (self._much_is_dirty() or self._much_is_finished()):
                 return
             await self._clock.sleep(min(left, LOOK_INTERVAL))
 
@@ -141,6 +144,16 @@ class Committer:
                 return True
             total += dirty
         return total >= DIRTY_KEYS
+
+    def _much_is_finished(self) -> bool:
+        if not self._every:
+            return False
+        finished = sum(
+            position - task.committed.get(tp, position)
+            for task in self._tasks()
+            for tp, position in task.positions().items()
+        )
+        return finished >= self._every
 
     # -- how ---------------------------------------------------------------------------
 

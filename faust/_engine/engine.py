@@ -161,6 +161,7 @@ class Engine:
             cluster_id=self.cluster_id,
             writer=self.writer,
             interval=conf.broker_commit_interval,
+            every=conf.broker_commit_every or 0,
             batch_size=conf.producer_max_batch_size,
             tasks=lambda: self.tasks.values(),
             generation=lambda: self.generation,

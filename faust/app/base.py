@@ -647,6 +647,26 @@ class App(Host):
             exact_key=exact_key,
         )
 
+    def topic_route(
+        self,
+        topic: Any,
+        shard_param: str | None = None,
+        *,
+        query_param: str | None = None,
+        match_info: str | None = None,
+        exact_key: str | None = None,
+    ) -> Callable[[Any], Any]:
+        """Decorate a view: it is answered by the worker that has the key of a topic it reads."""
+        from faust.web.routing import topic_route
+
+        return topic_route(
+            self,
+            topic,
+            query_param=query_param or shard_param,
+            match_info=match_info,
+            exact_key=exact_key,
+        )
+
     def command(self, *options: Any, base: Any = None, **attributes: Any) -> Callable[[Any], Any]:
         """Decorate a function: it becomes a command of the ``faust`` program."""
 

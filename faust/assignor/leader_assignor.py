@@ -52,4 +52,6 @@ class LeaderAssignor(Service):
         if engine is None or engine.generation < 0:
             return False
         mine = TP(self.topic_name, 0)
-        return any(mine in task.sources for task in engine.tasks.values())
+        return self.app.assignor.is_active(mine) and any(
+            mine in task.sources for task in engine.tasks.values()
+        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from faust._core.partitioner import partition_for
 from faust._machines.assignment import MemberState, Plan, assign, withhold
 from faust._machines.copartition import TaskGroup, TaskId, copartition
 from faust._values import TP
@@ -32,6 +33,10 @@ from faust.assignor.wire import (
     unpack_tasks,
 )
 from faust.exceptions import ImproperlyConfigured
+from faust.utils.urls import parse_address, to_url
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 __all__ = ["Assignment", "MemberInfo", "PartitionAssignor"]
 
@@ -85,10 +90,10 @@ class PartitionAssignor:
 
     Subclass it and override `assign` to place tasks by rules of your own; encoding and cooperative
     hand-over stay as they are.  All workers of an app must use the same class; give yours another
-    `name`.
+    `name`.  Routing asks `key_store` and `table_metadata`, the leader `is_active`.
 
     Arguments:
-        app: The app; kept for subclasses, not used here.
+        app: The app: its tables say which tasks a changelog belongs to.
         replicas: Standby copies of each table partition that the app asks for.
     """
 
@@ -194,9 +199,75 @@ class PartitionAssignor:
         """Return the source partitions that are ours."""
         return set(self._assignment.partitions)
 
+    def assigned_standbys(self) -> set[TP]:
+        """Return the partitions of which we keep a copy: none in this version."""
+        return set()
+
     def is_active(self, tp: TP) -> bool:
         """Whether a source partition is ours."""
-        return tp in self._assignment.partitions
+        return tp in self.assigned_actives()
+
+    def is_standby(self, tp: TP) -> bool:
+        """Whether we keep a copy of a partition."""
+        return tp in self.assigned_standbys()
+
+    # -- who has what ------------------------------------------------------------
+
+    def group_for_topic(self, topic: str) -> int:
+        """Return the group of a source topic or changelog: its number of partitions.
+
+        Raises:
+            KeyError: it is unknown.
+        """
+        group = self._assignment.topics.get(topic)
+        if group is None:
+            group = self._groups_of_changelogs()[topic]
+        return int(group)
+
+    def key_store(self, topic: str, key: bytes) -> URL:
+        """Return the URL of the worker that has a key of a source topic or changelog.
+
+        Raises:
+            KeyError: no worker is known to have it.
+        """
+        count = self.group_for_topic(topic)
+        partition = self._partition_for(key, count)
+        return to_url(parse_address(self._assignment.owners[TaskId(str(count), partition)]))
+
+    def table_metadata(self, topic: str) -> dict[str, dict[str, list[int]]]:
+        """Return who has a changelog: URL -> topic -> partitions."""
+        every = self.tables_metadata()
+        return {url: {topic: found[topic]} for url, found in every.items() if topic in found}
+
+    def tables_metadata(self) -> dict[str, dict[str, list[int]]]:
+        """Return who has the changelogs of all tables: URL -> topic -> partitions."""
+        return self._places_of(self._groups_of_changelogs())
+
+    def external_topics_metadata(self) -> dict[str, dict[str, list[int]]]:
+        """Return who has the source topics: URL -> topic -> partitions."""
+        return self._places_of(self._assignment.topics)
+
+    def _groups_of_changelogs(self) -> dict[str, str]:
+        tables = {} if self.app is None else self.app.tables
+        return {
+            table.changelog_topic_name: str(table.partitions)
+            for table in list(tables.values())
+            if table.partitions
+        }
+
+    def _places_of(self, groups: Mapping[str, str]) -> dict[str, dict[str, list[int]]]:
+        found: dict[str, dict[str, list[int]]] = {}
+        for task, url in sorted(self._assignment.owners.items()):
+            for topic, group in sorted(groups.items()):
+                if group == task.group:
+                    found.setdefault(url, {}).setdefault(topic, []).append(task.partition)
+        return found
+
+    def _partition_for(self, key: bytes, count: int) -> int:
+        """The partition that a key is sent to: by ``producer_partitioner`` where there is one."""
+        own = None if self.app is None else self.app.conf.producer_partitioner
+        everyone = list(range(count))
+        return partition_for(key, count) if own is None else int(own(key, everyone, everyone))
 
     # -- the leader ------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["CorsOptions", "ResourceOptions", "allowed", "preflight"]
+from faust.exceptions import ImproperlyConfigured
+
+__all__ = ["CorsOptions", "ResourceOptions", "allowed", "options_from", "preflight"]
 
 
 class ResourceOptions(NamedTuple):
@@ -27,6 +29,36 @@ class ResourceOptions(NamedTuple):
 
 
 CorsOptions: TypeAlias = Mapping[str, ResourceOptions]
+
+
+def options_from(setting: Mapping[str, Any] | None) -> CorsOptions | None:
+    """Return the setting ``web_cors_options`` as options; ``None`` where it is not set.
+
+    Raises:
+        ImproperlyConfigured: what it says of an origin are no options.
+    """
+    if not setting:
+        return None
+    found: dict[str, ResourceOptions] = {}
+    for origin, given in setting.items():
+        try:
+            found[origin] = given if isinstance(given, ResourceOptions) else _made_of(given)
+        except TypeError as exc:
+            fields = ", ".join(ResourceOptions._fields)
+            raise ImproperlyConfigured(
+                f"setting 'web_cors_options' must have ResourceOptions for {origin!r}, or a "
+                f"mapping with some of {fields}, but has {given!r}"
+            ) from exc
+    return found
+
+
+def _made_of(given: Any) -> ResourceOptions:
+    if isinstance(given, Mapping):
+        return ResourceOptions(**given)
+    fields = ResourceOptions._fields
+    if not all(hasattr(given, field) for field in fields):
+        raise TypeError
+    return ResourceOptions(*(getattr(given, field) for field in fields))
 
 
 def allowed(options: CorsOptions | None, origin: str | None) -> dict[str, str]:

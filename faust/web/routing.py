@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
 from faust.exceptions import SameNode
-from faust.web.exceptions import ServiceUnavailable
+from faust.router import ROUTED
 from faust.web.messages import Request, Response
 from faust.web.views import View, as_handler
 
-__all__ = ["table_route"]
+__all__ = ["table_route", "topic_route"]
 
-#: Marks a request that another worker sent on: it is answered here, whatever we think.
-ROUTED = "X-Faust-Routed"
-#: What belongs to one connection, and is not sent on.
-_OF_THE_CONNECTION = frozenset(
-    {"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"}
-)
+#: Asks the router to send a request on: key, web server, request.
+_Route = Callable[[Any, Any, Request], Awaitable[Response]]
 
 
 def table_route(
@@ -35,6 +31,7 @@ def table_route(
     where that is this worker, the handler is called.
 
     Arguments:
+        table: The table, with or without windows.
         query_param: Name of the query parameter that is the key.
         match_info: Name of the path parameter that is the key.
         exact_key: The key itself.
@@ -42,9 +39,50 @@ def table_route(
     Raises:
         TypeError: not exactly one of the three is given.
     """
-    if sum(given is not None for given in (query_param, match_info, exact_key)) != 1:
-        raise TypeError("table_route() needs one of query_param, match_info, exact_key")
+    _check_one("table_route", query_param, match_info, exact_key)
+    table = getattr(table, "table", table)  # a windowed table is a wrapper around one
 
+    def route(key: Any, web: Any, request: Request) -> Awaitable[Response]:
+        sent_on: Awaitable[Response] = app.router.route_req(table.name, key, web, request)
+        return sent_on
+
+    return _routed(table.key_type, route, query_param, match_info, exact_key)
+
+
+def topic_route(
+    app: Any,
+    topic: Any,
+    *,
+    query_param: str | None = None,
+    match_info: str | None = None,
+    exact_key: str | None = None,
+) -> Callable[[Callable[..., Any]], Any]:
+    """As `table_route`, for a key of a topic that agents read.
+
+    Raises:
+        TypeError: not exactly one of the three is given.
+    """
+    _check_one("topic_route", query_param, match_info, exact_key)
+
+    def route(key: Any, web: Any, request: Request) -> Awaitable[Response]:
+        sent_on: Awaitable[Response] = app.router.route_topic_req(topic, key, web, request)
+        return sent_on
+
+    return _routed(topic.key_type, route, query_param, match_info, exact_key)
+
+
+def _check_one(name: str, *given: str | None) -> None:
+    if sum(each is not None for each in given) != 1:
+        raise TypeError(f"{name}() needs one of query_param, match_info, exact_key")
+
+
+def _routed(
+    key_type: Any,
+    route: _Route,
+    query_param: str | None,
+    match_info: str | None,
+    exact_key: str | None,
+) -> Callable[[Callable[..., Any]], Any]:
     def key_of(request: Request) -> str:
         if query_param is not None:
             return str(request.query[query_param])
@@ -57,32 +95,15 @@ def table_route(
         async def handler(view: View, request: Request, *args: Any, **params: Any) -> Any:
             from faust.web.apps.tables import keys_from_text
 
-            key = keys_from_text(table.key_type, key_of(request))[0]
+            key = keys_from_text(key_type, key_of(request))[0]
             if request.headers.get(ROUTED):
                 return await handle(view, request, *args, **params)
             try:
-                url = app.router.table_owner(table, key)
+                return await route(key, view.web, request)
             except SameNode:
                 return await handle(view, request, *args, **params)
-            if url is None:
-                raise ServiceUnavailable(f"no worker is known to have {key!r} of {table.name!r}")
-            return await _forward(app, url, request)
 
         del handler.__wrapped__
         return handler
 
     return decorate
-
-
-async def _forward(app: Any, url: str, request: Request) -> Response:
-    headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_THE_CONNECTION}
-    target = f"{url.rstrip('/')}{request.rel_url}"
-    async with app.http_client.request(
-        request.method, target, data=await request.read(), headers={**headers, ROUTED: "1"}
-    ) as answer:
-        return Response(
-            await answer.read(),
-            status=answer.status,
-            content_type=answer.content_type,
-            charset=answer.charset,
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from faust.exceptions import SameNode
@@ -21,9 +22,7 @@ class Owners(View):
 
     async def get(self, request: Request, **params: Any) -> Response:
         """Answer with topic -> partition -> URL of the worker."""
-        by_group = _by_group(self.app)
-        topics = self.app.engine.assignment.topics if by_group else {}
-        return self.json({topic: by_group.get(g, {}) for topic, g in sorted(topics.items())})
+        return self.json(_by_topic(self.app.router.external_topics_metadata()))
 
 
 class TableOwners(View):
@@ -34,7 +33,8 @@ class TableOwners(View):
     async def get(self, request: Request, name: str) -> Response:
         """Answer with partition -> URL of the worker."""
         table = _table(self.app, name)
-        return self.json(_by_group(self.app).get(str(table.partitions), {}))
+        found = _by_topic(self.app.router.table_metadata(table.name))
+        return self.json(found.get(table.changelog_topic_name, {}))
 
 
 class KeyOwner(View):
@@ -60,15 +60,13 @@ def _table(app: Any, name: str) -> Any:
     return app.tables[name]
 
 
-def _by_group(app: Any) -> dict[str, dict[str, str]]:
-    """Return for each number of partitions who has which of them."""
-    engine = app.engine
-    if engine is None or engine.assignment is None:
-        return {}
-    found: dict[str, dict[str, str]] = {}
-    for task, url in sorted(engine.assignment.owners.items()):
-        found.setdefault(task.group, {})[str(task.partition)] = url
-    return found
+def _by_topic(places: Mapping[str, Mapping[str, list[int]]]) -> dict[str, dict[str, str]]:
+    """Turn URL -> topic -> partitions into topic -> partition -> URL."""
+    owners: dict[str, dict[int, str]] = {}
+    for url, topics in places.items():
+        for topic, partitions in topics.items():
+            owners.setdefault(topic, {}).update(dict.fromkeys(partitions, url))
+    return {t: {str(n): url for n, url in sorted(o.items())} for t, o in sorted(owners.items())}
 
 
 PAGES = [

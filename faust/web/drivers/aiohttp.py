@@ -103,8 +103,9 @@ class Web(base.Web):
         application = web.Application(middlewares=middlewares, **options)
         for prefix, directory in self.statics:
             application.router.add_static(prefix, directory)
+        others = cors.options_from(self.app.conf.web_cors_options)
         for page in self.all_pages():
-            handler = self._handler(self.make_view(page), page.cors_options)
+            handler = self._handler(self.make_view(page), page.cors_options or others)
             application.router.add_route("*", page.path, handler)
         return application
 
