@@ -148,10 +148,14 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return a command by its name; ``clean_versions`` is ``clean-versions``."""
-        for known in dict.fromkeys((name, name.replace("_", "-"))):
-            found = built_in(known) if known in COMMANDS else self._own(ctx).get(known)
-            if found is not None:
-                return as_click(found, known, self)
+        spellings = dict.fromkeys((name, name.replace("_", "-")))
+        for known in spellings:
+            if known in COMMANDS:
+                return as_click(built_in(known), known, self)
+        own = self._own(ctx)
+        for known in spellings:
+            if known in own:
+                return as_click(own[known], known, self)
         return None
 
     def resolve_command(
@@ -162,7 +166,8 @@ class Program(click.Group):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
             meant = name.replace("_", "-")
-            close = [k for k in known if k.startswith(meant)] or get_close_matches(meant, known, n=1)
+            longer = [each for each in known if each.startswith(meant)]
+            close = longer or get_close_matches(meant, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             if name in ELSEWHERE:
                 hint = ELSEWHERE[name]

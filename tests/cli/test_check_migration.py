@@ -1,0 +1,270 @@
+"""What `faust check-migration` finds in the source of an app for an earlier version."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_support import ROOT, invoke
+
+from faust.cli.known_differences import DIFFERENCES
+from faust.cli.oldcode import facts_of
+from faust.cli.unseen_differences import UNSEEN
+
+OLD = """\
+import faust
+from faust import App
+from faust.livecheck import LiveCheck
+from faust.sensors.statsd import StatsdMonitor
+from faust.web import Blueprint
+
+app = App(
+    "shop",
+    broker="kafka://localhost",
+    store="rocksdb://",
+    table_standby_replicas=2,
+    processing_guarantee=faust.types.enums.ProcessingGuarantee.EXACTLY_ONCE,
+    stream_publish_on_commit=True,
+    agent_error_policy="skip",
+    misspelled=3,
+    stream_recovery_delay=3,
+)
+app.conf.broker_url = "kafka://other"
+orders = app.topic("orders", value_type=str)
+totals = app.Table("totals", default=int, partitions=3, key_index=True).tumbling(10)
+seen = app.SetTable("seen")
+
+
+@app.agent(orders, concurrency=4, supervisor_strategy=None)
+async def add_up(stream):
+    async for event in stream.noack().events():
+        totals[event.key] += 1
+        async with event:
+            print(event.acked)
+        seen["x"].append(3)
+    async for x in stream.group_by(lambda order: order.account).echo(orders):
+        await orders.send(value=None)
+
+
+@app.timer(1.0)
+async def tick():
+    totals["tick"] = 3
+
+
+@app.agent()
+def not_async(stream):
+    (stream & stream).join(3)
+    ", ".join(["no", "stream"])
+
+
+class Mine(faust.Sensor):
+    pass
+"""
+FINE = """\
+import faust
+
+
+class MyApp(faust.App):
+    pass
+
+
+app = MyApp(
+    "fine",
+    broker="kafka://",
+    agent_error_policy="skip",
+    decode_error_policy="skip",
+    own_argument=1,
+)
+counts = app.Table("counts", default=int)
+
+
+@app.agent(app.topic("words"))
+async def count(words):
+    async for word in words:
+        counts[word] += 1
+        await app.send("other", value=word)
+        print(" ".join([word]))
+"""
+
+
+def found(*args: str) -> list[dict[str, Any]]:
+    ended = invoke("--json", *args)
+    assert ended.err == ""
+    rows: list[dict[str, Any]] = json.loads(ended.out)
+    assert ended.status == (1 if rows else 0)
+    return rows
+
+
+def test_each_difference_in_an_old_app_is_found_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.py").write_text(OLD)
+    rows = found("check-migration", "shop.py")
+    places = {(row["line"], row["what"]) for row in rows}
+    assert places == {
+        (3, "import faust.livecheck.LiveCheck"),
+        (4, "import faust.sensors.statsd.StatsdMonitor"),
+        (5, "import faust.web.Blueprint"),
+        (7, "faust.App()"),
+        (10, "setting store"),
+        (11, "setting table_standby_replicas"),
+        (12, "setting processing_guarantee"),
+        (13, "setting stream_publish_on_commit"),
+        (15, "setting misspelled"),
+        (16, "setting stream_recovery_delay"),
+        (18, "setting broker_url"),
+        (20, "app.Table()"),
+        (20, "table.tumbling()"),
+        (21, "app.SetTable()"),
+        (24, "app.agent()"),
+        (26, "stream.noack()"),
+        (27, "table written (concurrency)"),
+        (28, "async with event"),
+        (29, "event.acked"),
+        (30, "object in a table changed in place"),
+        (31, "stream.group_by()"),
+        (31, "stream.echo()"),
+        (32, "topic.send()"),
+        (37, "table written (timer)"),
+        (41, "agent: not async"),
+        (42, "& of streams"),
+        (46, "subclass of faust.Sensor"),
+    }
+    assert {row["file"] for row in rows} == {"shop.py"}
+    assert all(row["subject"] and row["earlier"] and row["here"] and row["todo"] for row in rows)
+
+
+def test_it_is_told_what_where_why_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.py").write_text("import faust\napp = faust.App('a', decode_error_policy='skip')\n")
+    ended = invoke("check-migration", "old.py")
+    assert ended.status == 1
+    assert ended.out.startswith(
+        "old.py:2: faust.App()\n"
+        "    earlier: An exception in an agent is logged, the event is acknowledged and lost.\n"
+        "    here:    The event's table writes are undone, and it is tried again"
+    )
+    assert (
+        "\n    to do:   Decide per app or agent: keep the default, or set agent_error" in ended.out
+    )
+    assert "\n1 places, 1 differences." in ended.out
+
+
+def test_an_app_without_differences_ends_with_status_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fine.py").write_text(FINE)
+    assert found("check-migration", "fine.py") == []
+    ended = invoke("check-migration", "fine.py")
+    assert ended.out.startswith("Nothing that differs.")
+
+
+def test_folders_are_read_whole_and_an_app_is_found_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "oldshop" / "deep"
+    package.mkdir(parents=True)
+    (tmp_path / "oldshop" / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (package / "agents.py").write_text("from faust.livecheck import LiveCheck\n")
+    for args in (["check-migration", "oldshop"], ["-A", "oldshop.app", "check-migration"],
+                 ["-A", "oldshop.deep.app:app", "check_migration"]):  # fmt: skip
+        (row,) = found(*args)
+        assert row["file"] == "oldshop/deep/agents.py"
+    (row,) = found("-A", "oldshop/deep/agents.py", "check-migration")
+    assert row["line"] == 1
+    assert "oldshop" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["check-migration"], "what is to be read?"),
+        (["check-migration", "nothing.py"], "there is no file and no folder 'nothing.py'"),
+        (["check-migration", "."], "there is no Python file below ."),
+        (["-A", "no_such_module.app", "check-migration"], "there is no module 'no_such_module'"),
+    ],
+)
+def test_nothing_to_read_is_one_sentence(
+    args: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = invoke(*args)
+    assert (ended.status, ended.out) == (2, "")
+    assert told in ended.err
+
+
+def test_a_file_that_python_cannot_read_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("py2.py").write_text("print 'hello'\n")
+    ended = invoke("check-migration", "py2.py")
+    assert ended.status == 2
+    assert "py2.py, line 1: Python cannot read it: Missing parentheses" in ended.err
+
+
+def test_what_no_source_shows_is_listed_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fine.py").write_text(FINE)
+    assert "A rebalance stops all workers." not in invoke("check-migration", "fine.py").out
+    shown = invoke("check-migration", "--all", "fine.py")
+    assert shown.status == 0
+    assert "earlier: A rebalance stops all workers." in shown.out
+    listed = json.loads(invoke("--json", "check-migration", "--all", "fine.py").out)
+    assert {row["earlier"] for row in listed} == {e for each in UNSEEN.values() for e in each}
+
+
+def in_the_document() -> dict[tuple[str, str], str]:
+    """Return (section, earlier) -> here, from docs/migrating.md."""
+    rows: dict[tuple[str, str], str] = {}
+    section = ""
+    for line in (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            section = line[3:].strip()
+        cells = re.fullmatch(r"\| (.*?) \| (.*) \|", line)
+        if cells and cells[1] != "earlier":
+            rows[section, cells[1]] = cells[2]
+    return rows
+
+
+def test_there_is_an_entry_for_every_difference_in_the_document() -> None:
+    known = {(d.subject, d.earlier): d.here for d in DIFFERENCES}
+    unseen = {(subject, earlier) for subject, each in UNSEEN.items() for earlier in each}
+    assert not known.keys() & unseen
+    document = in_the_document()
+    told = "add it to known_differences.py, or to unseen_differences.py (faust/cli)"
+    assert document.keys() - known.keys() - unseen == set(), told
+    assert (known.keys() | unseen) - document.keys() == set(), "no longer in docs/migrating.md"
+    differ = {key: (here, document[key]) for key, here in known.items() if here != document[key]}
+    assert differ == {}, "known_differences.py says otherwise than docs/migrating.md"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "name"),
+    [
+        ("import faust as f\nx = f.App('x')\nx.SetTable('s')", "call", "app.SetTable"),
+        ("from .app import app\nt = app.Table('t')\nt.hopping(1, 2)", "call", "table.hopping"),
+        ("t: object = app.Table('t')\ndel t['x']\nt['x'].n = 3", "change", "item"),
+        ("@app.page('/')\nasync def f(self, r):\n    t = app.Table('t')\n    t[1] = 2", "write",
+         "page"),
+        ("async def f(stream: faust.StreamT[int]):\n    stream.echo()", "call", "stream.echo"),
+        ("async def f(e: Event):\n    async with e:\n        pass", "with", "event"),
+        ("@app.agent(name='a')\nasync def f(s): ...\n@app.agent(name='a')\nasync def g(s): ...",
+         "agent", "same name"),
+        ("class C:\n    def f(self):\n        self.app.conf.id_format = 'x'", "setting",
+         "id_format"),
+    ],
+)  # fmt: skip
+def test_names_are_followed(code: str, kind: str, name: str) -> None:
+    assert (kind, name) in {(fact.kind, fact.name) for fact in facts_of(code)}
