@@ -5,9 +5,36 @@ Every public name is here, and imported when it is first used: ``import faust`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 __version__ = "2.0.0.dev0"
+__homepage__ = "https://faust.readthedocs.io/"
+
+
+class VersionInfo(NamedTuple):
+    """`__version__` taken apart: ``faust.version_info >= (2, 0)``.
+
+    Attributes:
+        releaselevel: ``dev``, ``a``, ``b``, ``rc``, or nothing for a release.
+        serial: Its number as text, or nothing.
+    """
+
+    major: int
+    minor: int
+    micro: int
+    releaselevel: str = ""
+    serial: str = ""
+
+
+def _taken_apart(version: str) -> VersionInfo:
+    major, minor, rest = version.split(".", 2)
+    micro = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    level = rest[len(micro) :].lstrip(".")
+    word = level.rstrip("0123456789")
+    return VersionInfo(int(major), int(minor), int(micro), word, level[len(word) :])
+
+
+version_info = VERSION = _taken_apart(__version__)
 
 if TYPE_CHECKING:
     from faust.agents import Agent as Agent
@@ -38,6 +65,7 @@ if TYPE_CHECKING:
     from faust.tables import Table as Table
     from faust.tables.globaltable import GlobalTable as GlobalTable
     from faust.tables.sets import Set as Set
+    from faust.tables.sets import SetGlobalTable as SetGlobalTable
     from faust.tables.sets import SetTable as SetTable
     from faust.topics import Topic as Topic
     from faust.windows import HoppingWindow as HoppingWindow
@@ -72,6 +100,7 @@ _HOMES = {
     "Sensitive": "faust.models.tags",
     "Sensor": "faust.sensors",
     "Set": "faust.tables.sets",
+    "SetGlobalTable": "faust.tables.sets",
     "SetTable": "faust.tables.sets",
     "Settings": "faust.settings",
     "SlidingWindow": "faust.windows",
@@ -87,6 +116,7 @@ _HOMES = {
 
 # Written out, for type checkers; a test compares it with the table above.
 __all__ = [
+    "VERSION",
     "Agent",
     "App",
     "Channel",
@@ -111,6 +141,7 @@ __all__ = [
     "Sensitive",
     "Sensor",
     "Set",
+    "SetGlobalTable",
     "SetTable",
     "Settings",
     "SlidingWindow",
@@ -118,11 +149,14 @@ __all__ = [
     "Table",
     "Topic",
     "TumblingWindow",
+    "VersionInfo",
     "Window",
     "Worker",
+    "__homepage__",
     "__version__",
     "current_agent",
     "current_event",
+    "version_info",
 ]
 
 

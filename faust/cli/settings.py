@@ -8,6 +8,7 @@ from typing import Any
 
 from faust.cli.base import AppCommand, Command
 from faust.cli.params import argument, option
+from faust.exceptions import ImproperlyConfigured
 from faust.settings import Settings
 from faust.utils.urls import show_url
 
@@ -60,7 +61,10 @@ class settings(AppCommand):
 
     def _value(self, conf: Settings, name: str) -> Any:
         """Return a value as it is shown: text, or what JSON has where JSON was asked for."""
-        value = getattr(conf, name)
+        try:
+            value = getattr(conf, name)
+        except ImproperlyConfigured as exc:
+            return f"({exc})"
         secret = conf.SETTINGS[name].kind.secret or _SECRET.search(name)
         if secret and value is not None:
             return HIDDEN
@@ -77,7 +81,8 @@ def shown_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _shown_item(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [shown_value(each) for each in value]
+        shown = [shown_value(each) for each in value]
+        return ";".join(shown) if value and hasattr(value[0], "raw_authority") else shown
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     enum_value = getattr(value, "value", None)
