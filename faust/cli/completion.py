@@ -13,12 +13,18 @@ __all__ = ["completion"]
 SHELLS = ("bash", "zsh", "fish")
 
 
-def _is_shell(ctx: Any, param: Any, value: str | None) -> str:
+def _is_shell(ctx: Any, param: Any, value: str | None) -> str | None:
+    if ctx.resilient_parsing:
+        return value
     name = value or os.path.splitext(os.path.basename(os.environ.get("SHELL", "")))[0]
     if name not in SHELLS:
         seen = f"{name!r} is none of" if name else "which shell? There are"
         raise UsageError(f"{seen} {', '.join(SHELLS)}: faust completion bash")
     return name
+
+
+def _complete_shell(ctx: Any, param: Any, incomplete: str) -> list[str]:
+    return [shell for shell in SHELLS if shell.startswith(incomplete)]
 
 
 class completion(Command):
@@ -37,7 +43,9 @@ class completion(Command):
       eval "$(faust completion zsh)"                                in ~/.zshrc
       faust completion fish > ~/.config/fish/completions/faust.fish
     """
-    options = [argument("shell", required=False, callback=_is_shell)]
+    options = [
+        argument("shell", required=False, callback=_is_shell, shell_complete=_complete_shell)
+    ]
 
     async def run(self, shell: str) -> None:
         """Print the script."""
