@@ -79,6 +79,8 @@ class Engine:
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        #: Who asks is told of every rebalance, also where nothing is taken away.
+        self._revoked_told = False
         self._made = False
         self._stopped = False
         self._subscription = Subscription(frozenset(), False, self.conductor.matching)
@@ -301,6 +303,9 @@ class Engine:
                 )
         if self._following is None:
             self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
+        if not self._revoked_told:
+            await self.host.on_revoked(set())
+        self._revoked_told = False
         await self.host.on_assigned(self._partitions(added, assignment))
         self._look_if_caught_up()
 
@@ -318,6 +323,7 @@ class Engine:
         )
 
     async def _on_revoked(self, revoked: frozenset[TaskId], reason: str) -> None:
+        self._revoked_told = True
         await self.host.on_revoked(self._partitions(revoked, self.assignment))
         await self.give_up(revoked)
 

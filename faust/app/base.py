@@ -22,6 +22,7 @@ from faust._engine.host import Host
 from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
 from faust._engine.signals import Signal, SyncSignal
 from faust._values import TP, Headers, HeadersArg, Message
+from faust.app.discovery import SCAN_CATEGORIES, discover
 from faust.exceptions import AlreadyConfiguredWarning, ImproperlyConfigured
 from faust.settings import Settings as _Settings
 from faust.settings.env import is_strict
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-#: What `App.discover` looks for.
-SCAN_CATEGORIES = ("faust.agent", "faust.command", "faust.page", "faust.service", "faust.task")
 
 
 class App(Host):
@@ -756,33 +754,21 @@ class App(Host):
         self,
         *extra_modules: str,
         categories: Iterable[str] | None = None,
-        ignore: Iterable[Any] | None = None,
+        ignore: Iterable[Any] = (),
     ) -> None:
         """Import and scan packages for agents, tasks, pages, commands and services.
 
         Arguments:
             extra_modules: Packages beside those of the ``autodiscover`` setting.
+            categories: What to look for (default: all that `SCAN_CATEGORIES` names).
+            ignore: Modules to leave out: import paths, relative ones (``".web"``), or functions
+                that take a module's path; ``__main__`` and tests are always left out.
 
         Raises:
             ImproperlyConfigured: ``autodiscover=True`` without an ``origin``.
             ImportError: a package, or something in it, cannot be imported.
         """
-        modules = [*self._modules_to_scan(), *extra_modules]
-        if modules:
-            venusian.scan(modules, categories=tuple(categories or self.SCAN_CATEGORIES))
-
-    def _modules_to_scan(self) -> list[str]:
-        wanted = self.conf.autodiscover
-        if callable(wanted):
-            return list(wanted())
-        if wanted is True:
-            if not self.conf.origin:
-                raise ImproperlyConfigured(
-                    "autodiscover=True needs origin='your.package' to know what to scan"
-                )
-            more = [module for fixup in self.fixups for module in fixup.autodiscover_modules()]
-            return [self.conf.origin, *more]
-        return list(wanted) if wanted else []
+        discover(self, extra_modules, categories or self.SCAN_CATEGORIES, ignore)
 
     def worker_init(self) -> None:
         """A worker, or another command, begins: sent once for each process."""

@@ -110,7 +110,14 @@ async def test_partitions_are_told_as_they_come_and_go(world: World) -> None:
 
     @app.on_partitions_revoked
     async def revoked(app: AppT, revoked: set[TP], **kwargs: Any) -> None:
-        told.append(("revoked", revoked))
+        if revoked:
+            told.append(("revoked", revoked))
+
+    firsts: list[Any] = []
+
+    @app.on_partitions_revoked.connect
+    async def first(app: AppT, revoked: set[TP], **kwargs: Any) -> None:
+        firsts.append(revoked)
 
     collector(app, [])
     collector(other := world.app(), [])
@@ -119,6 +126,7 @@ async def test_partitions_are_told_as_they_come_and_go(world: World) -> None:
             await until(lambda: len(told) == 2)
         await until(lambda: len(told) == 3)
     both = {TP("numbers", 0), TP("numbers", 1)}
+    assert firsts[0] == set()  # told of every rebalance, also of the first
     assert told[0] == ("assigned", both)
     assert told[1][0] == "revoked"
     assert told[2] == ("assigned", told[1][1])
