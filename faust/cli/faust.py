@@ -217,7 +217,7 @@ def prepare(app: Any, module: str, options: dict[str, Any]) -> None:
     )
     app.finalize()
     if module and not app.conf.origin:
-        app.conf.origin = module
+        app.use_command_line(origin=module)
     app.worker_init()
     app.discover()
 
