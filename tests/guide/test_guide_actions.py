@@ -11,7 +11,6 @@ from guide_world import GuideWorld, Printed, send_all, until, virtual
 from mode import Service
 
 import faust
-from faust.exceptions import ImproperlyConfigured
 
 
 def run(name: str, **names: Any) -> dict[str, Any]:

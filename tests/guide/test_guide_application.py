@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from guide_snippets import ROOT, SNIPPETS, shows
-from guide_world import GuideWorld, Printed, send_all, until, virtual
+from guide_world import GuideWorld, send_all, until, virtual
 
 import faust
 
