@@ -131,7 +131,6 @@ class Worker(mode.Worker):
         self._loop_factory = loop_factory
         self._signals: list[signal.Signals] = []
         self._old_handlers: dict[signal.Signals, Any] = {}
-        self._shows_threads = False
         self._asked_to_stop: asyncio.Event | None = None
         self._attendant: Attendant | None = None
         self._line: StatusLine | None = None
@@ -302,8 +301,6 @@ class Worker(mode.Worker):
                     self._old_handlers[number] = signal.signal(number, handler)
         except ValueError:
             return
-        if hasattr(signal, "SIGUSR1"):
-            self._shows_threads = inspection.show_threads_on(signal.SIGUSR1, self.stderr)
 
     def _handlers(self) -> dict[str, Callable[[int, FrameType | None], None]]:
         return {
@@ -315,9 +312,6 @@ class Worker(mode.Worker):
         }
 
     def _restore_signal_handlers(self) -> None:
-        if self._shows_threads:
-            self._shows_threads = False
-            inspection.show_threads_on_no_longer(signal.SIGUSR1)
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         self._old_handlers.clear()
@@ -327,6 +321,7 @@ class Worker(mode.Worker):
         end_process(1)
 
     def _on_look(self, number: int, frame: FrameType | None) -> None:
+        inspection.print_threads(self.stderr)
         inspection.print_tasks(self.loop, self.stderr)
 
     def _on_debug(self, number: int, frame: FrameType | None) -> None:

@@ -81,11 +81,15 @@ class Attendant:
         self._stopping = True
 
     def _run(self) -> None:
-        while not self._over.wait(INTERVAL):
+        elapsed = 0.0
+        while True:
             try:
-                self.look(INTERVAL)
+                self.look(elapsed)
             except Exception:
                 logger.exception("The attendant could not look")
+            elapsed = INTERVAL
+            if self._over.wait(elapsed):
+                break
         if self._show is not None:
             self._show("")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
-import io
-import signal
 import sys
+import threading
+import traceback
 from contextlib import AbstractContextManager
 from types import FrameType
 from typing import IO, Any
@@ -15,9 +14,8 @@ from typing import IO, Any
 __all__ = [
     "debug_here",
     "print_tasks",
+    "print_threads",
     "set_title",
-    "show_threads_on",
-    "show_threads_on_no_longer",
     "start_console",
 ]
 
@@ -49,23 +47,18 @@ def start_console(
     return console
 
 
-def show_threads_on(number: signal.Signals, file: IO[Any]) -> bool:
-    """Print where every thread is when this signal comes, whatever runs then, C code included.
+def print_threads(file: IO[Any]) -> None:
+    """Print where every thread is.  May be called by a signal handler of Python.
 
-    The handler that is installed now is called after that.  Return whether it could be arranged:
-    ``file`` must be a real one.
+    It is not `faulthandler` that does it: that reads the frames of other threads while they run,
+    and was seen to end the process.
     """
-    try:
-        descriptor = file.fileno()
-    except (io.UnsupportedOperation, AttributeError, ValueError):
-        return False
-    faulthandler.register(number, file=descriptor, all_threads=True, chain=True)
-    return True
-
-
-def show_threads_on_no_longer(number: signal.Signals) -> None:
-    """Take `show_threads_on` back."""
-    faulthandler.unregister(number)
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    with contextlib.suppress(RuntimeError):  # a write was interrupted by this very signal
+        for ident, frame in sys._current_frames().items():
+            print(f"\nThread {names.get(ident, ident)!r}:", file=file)
+            traceback.print_stack(frame, file=file)
+        file.flush()
 
 
 def print_tasks(loop: asyncio.AbstractEventLoop, file: Any) -> None:

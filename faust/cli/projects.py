@@ -14,7 +14,8 @@ import faust
 # FAUST_BROKER_URL=kafka://host:9092.
 app = faust.App("$name", broker="sqlite://", store="memory://", topic_partitions=4)
 
-lines = app.topic("$name-lines", value_type=str, internal=True)
+# Lines are plain text, as `faust send` sends them; without a serializer they would be JSON.
+lines = app.topic("$name-lines", value_type=str, value_serializer="raw", internal=True)
 words = app.topic("$name-words", key_type=str, value_type=str, internal=True)
 counts = app.Table("counts", key_type=str, value_type=int, default=int, help="How often it came")
 
@@ -23,7 +24,7 @@ counts = app.Table("counts", key_type=str, value_type=int, default=int, help="Ho
 async def split_lines(stream):
     """Send each word of a line on; its key decides which worker counts it."""
     async for line in stream:
-        for word in str(line).lower().split():
+        for word in line.lower().split():
             await count_words.send(word, key=word)
 
 

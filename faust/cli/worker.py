@@ -177,6 +177,7 @@ class worker(AppCommand):
         name = "" if place is None or place.size == 1 else f"Worker {place.index}: "
 
         def ready() -> None:
-            self.say(f"{name}OK ^ Ready after {time.perf_counter() - began:.1f} s")
+            ok = "😊" if self.stdout.isatty() else "OK ^"
+            self.say(f"{name}{ok} Ready after {time.perf_counter() - began:.1f} s")
 
         made.announce_ready = ready
