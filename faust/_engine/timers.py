@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.registry import TaskSpec, TimerSpec
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Background"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds after which a crontab looks at the wall clock again: somebody may have set it.
+LONGEST_SLEEP = 60.0
 
 
 class Background:
@@ -40,6 +44,7 @@ class Background:
         self._is_leader = is_leader
         self._on_crash = on_crash
         self._running: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     def start(self, tasks: list[TaskSpec], timers: list[TimerSpec]) -> None:
         """Start them all."""
@@ -55,7 +60,12 @@ class Background:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error: BaseException | None
+        if task.cancelled():
+            error = None if self._stopping else _cancelled(task)
+        else:
+            error = task.exception()
+        if error is not None:
             logger.error("%s failed", task.get_name(), exc_info=error)
             self._on_crash(error)
 
@@ -65,46 +75,62 @@ class Background:
             await result
 
     async def _run_task(self, spec: TaskSpec) -> None:
-        if not spec.on_leader or self._is_leader():
+        if self._may_run(spec):
             await self._call(spec.fun)
 
     async def _run_timer(self, spec: TimerSpec) -> None:
-        """Run at a fixed pace: the time a run takes is taken off the next pause.
+        """Run at the turns ``begin + n * interval``: the time a run takes is no drift.
 
-        Runs never overlap; turns that were missed because a run took too long are left out.
+        Runs never overlap; turns that were missed because a run took too long are left out.  A run
+        that began late is made up for: what follows comes nearer by ``max_drift_correction``
+        seconds at most, until it is at its turn again.
         """
-        interval = spec.interval or 0.0
-        due = self._clock.monotonic() + interval
+        interval = spec.interval or 1.0
+        begin, turn = self._clock.monotonic(), 1
+        due = begin + interval
         while True:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-            if not spec.on_leader or self._is_leader():
+            started = self._clock.monotonic()
+            if self._may_run(spec):
                 await self._call(spec.fun)
-            due += interval
-            now = self._clock.monotonic()
-            if due <= now and interval > 0:
-                due += ((now - due) // interval + 1) * interval
+            turn = max(turn + 1, ceil((self._clock.monotonic() - begin) / interval))
+            soonest = started + interval - spec.max_drift_correction
+            due = max(begin + turn * interval, soonest)
 
     async def _run_cron(self, spec: TimerSpec) -> None:
+        """Run at the entry's times; of those that passed meanwhile, only the first is run."""
         from faust.utils.cron import Cron
 
         cron = Cron(spec.cron or "", spec.timezone or self._app.conf.timezone)
         due = cron.next_after(self._clock.time())
         while True:
-            await self._clock.sleep(max(0.0, due - self._clock.time()))
-            if self._clock.time() < due:
-                continue
-            if not spec.on_leader or self._is_leader():
+            await self._until(due)
+            if self._may_run(spec):
                 await self._call(spec.fun)
             due = cron.next_after(max(due, self._clock.time() - 60.0))
             while due < self._clock.time() - 1.0:
                 due = cron.next_after(due)
 
+    async def _until(self, due: float) -> None:
+        """Wait for a time of the wall clock, which may be set while we wait."""
+        while (left := due - self._clock.time()) > 0:
+            await self._clock.sleep(min(left, LONGEST_SLEEP))
+
+    def _may_run(self, spec: TaskSpec | TimerSpec) -> bool:
+        return not spec.on_leader or self._is_leader()
+
     async def stop(self) -> None:
         """Cancel them all."""
+        self._stopping = True
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running.clear()
+
+
+def _cancelled(task: asyncio.Task[None]) -> Exception:
+    """Nobody but `Background.stop` ends these: something that they waited for was cancelled."""
+    return RuntimeError(f"{task.get_name()} was cancelled, although the app is not stopping")
 
 
 def _takes_argument(fun: Callable[..., Any]) -> bool:

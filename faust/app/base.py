@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from faust.events import Event
     from faust.fixups import Fixup
     from faust.router import Router
+    from faust.sensors.delegate import SensorDelegate
     from faust.sensors.monitor import Monitor
     from faust.serializers.registry import Registry
     from faust.settings.keywords import SettingsKeywords
@@ -258,11 +259,21 @@ class App(Host):
     @monitor.setter
     def monitor(self, monitor: Monitor) -> None:
         self._made["monitor"] = monitor
+        if "sensors" in self._made:
+            self.sensors.replace_main(monitor)
 
     @property
-    def sensors(self) -> Monitor:
-        """Add further sensors here: ``app.sensors.add(sensor)``."""
-        return self.monitor
+    def sensors(self) -> SensorDelegate:
+        """All sensors as one.  Add further ones here: ``app.sensors.add(sensor)``."""
+        made: SensorDelegate = self._part("sensors", self._make_sensors)
+        return made
+
+    def _make_sensors(self) -> SensorDelegate:
+        from faust.sensors.delegate import SensorDelegate
+
+        sensors = SensorDelegate(self, self.monitor)
+        sensors.on_change(self.watch_tables)
+        return sensors
 
     @property
     def topics(self) -> TopicConductor:
@@ -588,7 +599,9 @@ class App(Host):
         """Decorate a coroutine function that runs as a crontab says (``timezone`` or ``tz``)."""
         from faust.utils.cron import Cron
 
-        zone = _zone(timezone or tz)
+        if timezone is not None and tz is not None:
+            raise TypeError("crontab() takes either timezone or tz, not both")
+        zone = _zone(timezone if tz is None else tz)
         Cron(cron_format, zone or UTC)
 
         def add(fun: F) -> F:
@@ -906,6 +919,8 @@ def _zone(given: str | tzinfo | None) -> tzinfo | None:
             return ZoneInfo(given)
         except (ValueError, OSError, KeyError) as exc:
             raise ImproperlyConfigured(f"crontab: there is no time zone {given!r}") from exc
+    if given is not None and not isinstance(given, tzinfo):
+        raise ImproperlyConfigured(f"crontab: a tzinfo or the name of a zone, not {given!r}")
     return given
 
 

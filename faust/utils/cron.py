@@ -27,6 +27,9 @@ __all__ = ["Cron"]
 #: It publishes no types.
 croniter: Any = vars(croniter_module)["croniter"]
 
+#: As cron itself has them; a sixth is seconds.
+FIELDS = 5
+
 
 class Cron:
     """A crontab entry in a timezone.
@@ -41,8 +44,11 @@ class Cron:
     """
 
     def __init__(self, expression: str, timezone: tzinfo = UTC) -> None:
-        if not isinstance(expression, str) or not croniter.is_valid(expression):
-            raise ImproperlyConfigured(f"not a crontab entry: {expression!r}")
+        if why_not := _why_not(expression):
+            raise ImproperlyConfigured(
+                f"not a crontab entry: {expression!r} ({why_not}); the fields are minute, hour, "
+                f"day of month, month, day of week, and second if there is a sixth"
+            )
         self.expression = expression
         self.timezone = timezone
         self._every_hour = _is_every_hour(expression)
@@ -123,6 +129,20 @@ class Cron:
 
     def _offset_at(self, timestamp: float) -> timedelta:
         return datetime.fromtimestamp(timestamp, self.timezone).utcoffset() or timedelta()
+
+
+def _why_not(expression: Any) -> str:
+    """Return what is wrong with a crontab entry; "" if nothing is."""
+    if not isinstance(expression, str):
+        return "it is no text"
+    fields = expression.split()
+    if len(fields) < FIELDS and not expression.startswith("@"):
+        return f"it has {len(fields)} fields"
+    try:
+        croniter.expand(expression)
+    except (ValueError, AttributeError) as exc:
+        return str(exc) or "it is empty"
+    return ""
 
 
 def _is_every_hour(expression: str) -> bool:

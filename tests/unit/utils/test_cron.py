@@ -146,6 +146,65 @@ def test_a_time_of_the_day_runs_as_often_every_day(expression: str) -> None:
     assert len(counts) == 1
 
 
+ZONES = [
+    "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/St_Johns",
+    "Africa/Cairo", "Asia/Beirut", "America/Havana", "Pacific/Chatham", "Europe/Dublin",
+]  # fmt: skip
+
+
+def changes(zone: ZoneInfo, year: int) -> list[int]:
+    """The moments at which the clocks of a zone change."""
+    begin = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    offsets = [(t, datetime.fromtimestamp(t, zone).utcoffset())
+               for t in range(begin, begin + 366 * 86_400, 900)]  # fmt: skip
+    return [t for (_, before), (t, after) in pairwise(offsets) if before != after]
+
+
+def planned(
+    begin: int, end: int, zone: ZoneInfo, minutes: set[int], hours: set[int] | None
+) -> list[int]:
+    """The runs after ``begin`` up to ``end``, minute by minute: slow, and nothing to get wrong."""
+
+    def is_meant(wall: datetime) -> bool:
+        return wall.minute in minutes and (hours is None or wall.hour in hours)
+
+    found = []
+    for now in range(begin + 60, end + 1, 60):
+        local, earlier = (datetime.fromtimestamp(t, zone) for t in (now, now - 60))
+        skipped = local.replace(tzinfo=None) - earlier.replace(tzinfo=None) - timedelta(minutes=1)
+        lost = [local.replace(tzinfo=None) - timedelta(minutes=n + 1)
+                for n in range(round(skipped.total_seconds() / 60))]  # fmt: skip
+        if (is_meant(local) and (hours is None or local.fold == 0)) or (
+            hours is not None and any(map(is_meant, lost))
+        ):
+            found.append(now)
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(ZONES),
+    st.integers(0, 1),
+    st.sets(st.sampled_from(range(0, 60, 5)), min_size=1, max_size=4),
+    st.none() | st.sets(st.integers(0, 4), min_size=1, max_size=3),
+)
+def test_in_any_zone_no_run_is_missed_or_doubled_when_the_clocks_change(
+    name: str, number: int, minutes: set[int], hours: set[int] | None
+) -> None:
+    zone = ZoneInfo(name)
+    change = CHANGES[name][number]
+    begin, end = change - 5 * 3600, change + 6 * 3600
+    fields = [",".join(map(str, sorted(each))) if each else "*" for each in (minutes, hours)]
+    cron = Cron(f"{' '.join(fields)} * * *", zone)
+    now, seen = float(begin), []
+    while (now := cron.next_after(now)) <= end:
+        seen.append(int(now))
+    assert seen == planned(begin, end, zone, minutes, hours)
+
+
+CHANGES = {name: changes(ZoneInfo(name), 2024) for name in ZONES}
+
+
 def test_a_run_planned_from_the_last_planned_run_is_not_doubled_by_an_early_timer() -> None:
     cron = Cron("* * * * *")
     planned = cron.next_after(at("2024-01-01T12:00:30"))
