@@ -18,6 +18,7 @@ from cli_support import PATIENCE, Running, run, started
 
 APP = """
 import os
+import sys
 import faust
 
 app = faust.App('many', topic_partitions=4, broker_commit_interval=0.1,
@@ -28,7 +29,8 @@ counts = app.Table('counts', key_type=str, value_type=int, default=int)
 async def count(words):
     async for key, word in words.items():
         counts[key] += 1
-        print('COUNTED', key, counts[key], flush=True)
+        sys.stdout.write(f'COUNTED {key} {counts[key]}\\n')  # in one piece
+        sys.stdout.flush()
 
 @app.page('/where/')
 async def where(request):
