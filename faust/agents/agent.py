@@ -182,25 +182,31 @@ class Agent(Service):
 
     # -- life ---------------------------------------------------------------------------
 
-    def make_stream(self, index: int | None = None, *, feed: Feed | None = None) -> Stream[Any]:
-        """Return a stream over its channel, for one of its instances."""
+    def stream(
+        self, channel: Any = None, active_partitions: Any = None, **options: Any
+    ) -> Stream[Any]:
+        """Return a stream over its channel (or another), for one of its instances.
+
+        Override it to give each instance's stream something of your own.
+
+        Arguments:
+            active_partitions: Accepted; an isolated instance has a feed of its own.
+            options: For the stream: ``concurrency_index``, ``feed``.
+        """
         shared = self.concurrency > 1
         stream = self.app.stream(
-            self.channel,
+            self.channel if channel is None else channel,
             name=self.name,
-            feed=feed,
             shared=shared,
             may_write=not shared,
-            concurrency_index=index,
             prefix=f"{self.name}-",
             beacon=self.beacon,
+            **options,
         )
         stream.agent = self
         if self.reads_topic:
             stream.open_feed()
         return stream  # type: ignore[no-any-return]  # the app's Stream class
-
-    stream = make_stream
 
     async def on_start(self) -> None:
         """Start its instances."""
@@ -208,11 +214,13 @@ class Agent(Service):
             self.app.subscribe(self.channel, self.name).on_part = self._start_isolated
             return
         for index in range(self.concurrency):
-            self._start_actor(self.make_stream(index), index if self.concurrency > 1 else None)
+            stream = self.stream(concurrency_index=index)
+            self._start_actor(stream, index if self.concurrency > 1 else None)
 
     def _start_isolated(self, tp: TP, feed: Feed) -> None:
         """The first batch of a partition has come: start the instance that has it for itself."""
-        self._start_actor(self.make_stream(tp.partition, feed=feed), tp.partition)
+        stream = self.stream(concurrency_index=tp.partition, feed=feed)
+        self._start_actor(stream, tp.partition)
 
     def _start_actor(self, stream: Stream[Any], index: int | None) -> None:
         actor = Actor(self, stream, index)
@@ -260,6 +268,34 @@ class Agent(Service):
         self._running.clear()
         self.actors.clear()
 
+    # -- partitions that come and go: to override --------------------------------------------
+
+    async def on_partitions_assigned(self, assigned: set[TP]) -> None:
+        """Called with partitions of its topics that came to this worker, before their events."""
+        if self.isolated_partitions:
+            await self.on_isolated_partitions_assigned(assigned)
+        else:
+            await self.on_shared_partitions_assigned(assigned)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Called with partitions of its topics that are about to go."""
+        if self.isolated_partitions:
+            await self.on_isolated_partitions_revoked(revoked)
+        else:
+            await self.on_shared_partitions_revoked(revoked)
+
+    async def on_isolated_partitions_assigned(self, assigned: set[TP]) -> None:
+        """The same, for an agent with ``isolated_partitions``; its instances come by themselves."""
+
+    async def on_isolated_partitions_revoked(self, revoked: set[TP]) -> None:
+        """The same, for an agent with ``isolated_partitions``."""
+
+    async def on_shared_partitions_assigned(self, assigned: set[TP]) -> None:
+        """The same, for an agent without ``isolated_partitions``."""
+
+    async def on_shared_partitions_revoked(self, revoked: set[TP]) -> None:
+        """The same, for an agent without ``isolated_partitions``."""
+
     # -- results and errors -----------------------------------------------------------------
 
     async def on_yield(self, stream: Stream[Any], value: Any) -> None:
@@ -300,7 +336,7 @@ class Agent(Service):
         """An event was left out by its error policy."""
         self.skipped += 1
         tp = None if stream.cursor is None else stream.cursor.tp
-        self.app.monitor.on_event_skipped(self.name, tp)
+        self.app.sensors.on_event_skipped(self.name, tp)
 
     # -- sending to it ---------------------------------------------------------------------
 
@@ -381,8 +417,15 @@ class Agent(Service):
             reply_to=reply_to,
             correlation_id=correlation_id,
         )
-        async with asyncio.timeout(None if timeout is None else want_seconds(timeout)):
-            return await promise
+        asking = current_stream()
+        if asking is not None:
+            asking.asking = (self.name, promise)
+        try:
+            async with asyncio.timeout(None if timeout is None else want_seconds(timeout)):
+                return await promise
+        finally:
+            if asking is not None:
+                asking.asking = None
 
     def _check_deadlock(self) -> None:
         stream = current_stream()
