@@ -18,12 +18,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
 from faust._core.clock import Clock, SystemClock
 from faust._core.threads import Bridge, ThreadBridge
+from faust._engine.clients import Consumer, Producer
 from faust._engine.connection import Connection, transport_class
 from faust._engine.outbox import Outbox
 from faust._engine.registry import Registry
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from faust._engine.engine import Engine
     from faust._engine.replies import ReplyReader
     from faust._feeds import Feed
+    from faust._machines.effects import TaskRun
     from faust.agents.agent import Agent
     from faust.settings import Settings
     from faust.streams import Stream
@@ -81,6 +84,11 @@ class Host(Service):
         self.writer_id = ""
         self.failed = asyncio.Event()
         self.rebalancing_count = 0
+        #: Is a rebalance under way?
+        self.rebalancing = False
+        self._revoked: set[TP] = set()
+        self.consumer = Consumer(self, beacon=self.beacon)
+        self.producer = Producer(self, beacon=self.beacon)
         self._replies = ReplyTable()
         self._reply_reader: ReplyReader | None = None
         self._background: Background | None = None
@@ -97,6 +105,7 @@ class Host(Service):
     topics: Any
     tables: Any
     monitor: Any
+    sensors: Any
     assignor: Any
 
     # -- sending -----------------------------------------------------------------------------
@@ -113,8 +122,20 @@ class Host(Service):
         connection = Connection(
             self.conf, self.clock, self.make_bridge(), self.make_transport or self._new_transport
         )
-        connection.outbox.on_delivered = self.monitor.on_send
+        outbox = connection.outbox
+        outbox.on_delivered = self.sensors.on_batch_sent
+        outbox.on_handed_over = partial(self.sensors.on_threaded_producer_buffer_processed, self)
+        self._watch_sends(outbox)
         return connection
+
+    def _watch_sends(self, outbox: Outbox) -> None:
+        outbox.watch(self.sensors.send_hooks, self.producer)
+
+    def on_sensors_changed(self) -> None:
+        """Other sensors want to know of other things."""
+        self.watch_tables()
+        if self.connection is not None:
+            self._watch_sends(self.connection.outbox)
 
     def _new_transport(self) -> Any:
         from faust.transport.base import TransportOptions
@@ -196,6 +217,13 @@ class Host(Service):
 
         await self.connection.bridge.call_io(ensure)
 
+    def watch_tables(self) -> None:
+        """Let tables tell of every access, where somebody wants to know."""
+        from faust.tables.watched import watch
+
+        for table in self.tables.values():
+            watch(table, sensors=self.sensors.table_hooks is not None)
+
     def needs_topic(self, topic: Topic[Any]) -> None:
         """Note a topic that must be there before the group is joined."""
         if topic.internal and all(known is not topic for known in self.needed_topics):
@@ -238,8 +266,20 @@ class Host(Service):
                 "out (decode_error_policy='skip'): %s",
                 reader, message.topic, message.partition, message.offset, message.key, error,
             )  # fmt: skip
-            self.monitor.on_event_skipped(reader, message.tp)
+            self.sensors.on_event_skipped(reader, message.tp)
         return skip
+
+    # -- tables that agents share --------------------------------------------------------
+
+    def agents_naming(self, table: str) -> set[str]:
+        """Return the names of the agents whose code refers to a table."""
+        return set() if self.engine is None else self.engine.sharing.agents_naming(table)
+
+    def share_table(self, run: TaskRun, writer: str, others: set[str]) -> None:
+        """These readers write one table: let them into an event one at a time from now on."""
+        if self.engine is not None:
+            active = [task.run for task in self.engine.tasks.values()]
+            self.engine.sharing.learn(run, writer, others, active)
 
     # -- replies ---------------------------------------------------------------------------------
 
@@ -302,6 +342,7 @@ class Host(Service):
         from faust._engine.engine import Engine
 
         assert self.connection is not None
+        self.watch_tables()
         await _start(self.topics)
         for agent in self.agents.values():
             await _start(agent)
@@ -370,7 +411,7 @@ class Host(Service):
                 directory.mkdir(parents=True, exist_ok=True)
                 probe = directory / ".writable"
                 probe.touch()
-                probe.unlink()
+                probe.unlink(missing_ok=True)  # another worker may have been faster
             except OSError as exc:
                 raise ImproperlyConfigured(
                     f"the data directory {str(directory)!r} cannot be written "
@@ -404,12 +445,55 @@ class Host(Service):
 
     # -- rebalances ------------------------------------------------------------------------------
 
+    @property
+    def consumer_generation_id(self) -> int:
+        """The group's generation that this worker is in; -1 outside of any."""
+        return -1 if self.engine is None else self.engine.generation
+
+    @property
+    def in_recovery(self) -> bool:
+        """Is anything of what is this worker's still being restored?"""
+        return self.engine is not None and not self.engine.caught_up.is_set()
+
+    def on_rebalance_start(self) -> None:
+        """A rebalance has begun."""
+        self.rebalancing = True
+        self.tables.on_rebalance_start()
+
+    def on_rebalance_return(self) -> None:
+        """It is known what this worker has."""
+        self.rebalancing = False
+
+    def on_rebalance_end(self) -> None:
+        """All of it is being processed."""
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+
     async def on_assigned(self, assigned: set[TP]) -> None:
         """Partitions came (they are being restored)."""
         self.rebalancing_count += 1
+        everything = assigned if self.engine is None else self.engine.assigned_partitions()
+        revoked, self._revoked = self._revoked, set()
+        await self.topics.on_partitions_assigned(assigned)
+        await self.tables.on_rebalance(everything, revoked, assigned, self.consumer_generation_id)
+        for agent, tps in self._by_agent(assigned):
+            await agent.on_partitions_assigned(tps)
 
     async def on_revoked(self, revoked: set[TP]) -> None:
         """Partitions are about to go."""
+        self._revoked |= revoked
+        self.tables.on_partitions_revoked(revoked)
+        for agent, tps in self._by_agent(revoked):
+            await agent.on_partitions_revoked(tps)
+
+    def _by_agent(self, tps: set[TP]) -> list[tuple[Agent, set[TP]]]:
+        """Return which of these partitions each agent reads, for those that read any."""
+        readers = {topic: self.topics.readers_of(topic) for topic in {tp.topic for tp in tps}}
+        found = (
+            (agent, {tp for tp in tps if agent.name in readers[tp.topic]})
+            for agent in list(self.agents.values())
+        )
+        return [(agent, own) for agent, own in found if own]
 
     def on_task_started(self, task: Any) -> None:
         """A task is being processed."""
