@@ -16,6 +16,8 @@ from faust._values import TP, Headers, RecordMetadata
 
 if TYPE_CHECKING:
     from faust._feeds import Feed
+    from faust._machines.effects import TaskRun
+    from faust.sensors.delegate import SensorDelegate
     from faust.sensors.monitor import Monitor
     from faust.serializers.registry import Registry
     from faust.settings import Settings
@@ -79,6 +81,9 @@ class Sender(Protocol):
     #: May records be appended?
     open: bool
 
+    def choose(self, target: Any, key: bytes | None) -> int:
+        """Return the partition that a record with this key goes to, as things stand."""
+
     async def room(self) -> None:
         """Wait until there is less under way."""
 
@@ -97,6 +102,9 @@ class AppContext(Protocol):
 
     @property
     def monitor(self) -> Monitor: ...
+
+    @property
+    def sensors(self) -> SensorDelegate: ...
 
     @property
     def outbox(self) -> Sender: ...
@@ -132,6 +140,18 @@ class AppContext(Protocol):
         self,
     ) -> Callable[[Any, Any, int | None, float | None, Headers], None] | None:
         """Return what to call before a record is sent (`on_produce_message`), or ``None``."""
+
+    async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:
+        """An agent has raised."""
+
+    def streams(self) -> list[Any]:
+        """Return all streams."""
+
+    def agents_naming(self, table: str) -> set[str]:
+        """Return the names of the agents whose code refers to a table."""
+
+    def share_table(self, run: TaskRun, writer: str, others: set[str]) -> None:
+        """These readers write one table: let them into an event one at a time from now on."""
 
     def committed_position(self, tp: TP) -> int | None:
         """Return the last offset committed for a partition, if this worker has it."""

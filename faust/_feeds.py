@@ -45,6 +45,7 @@ class Feed:
         "_error",
         "_on_release",
         "_waiters",
+        "busy",
         "cursors",
         "name",
         "on_batch",
@@ -57,7 +58,9 @@ class Feed:
         self.name = name
         self.queue: deque[tuple[Cursor, BatchLike]] = deque()
         self.cursors: dict[TP, Cursor] = {}
-        self.on_batch: Callable[[Cursor, int], None] | None = None
+        self.on_batch: Callable[[Cursor, int, int, float], None] | None = None
+        #: Seconds that the agent has had what is to be released next.
+        self.busy = 0.0
         #: Where every partition is read apart: its feed, made when its first batch comes, and
         #: who is told of it.
         self.parts: dict[TP, Feed] = {}
@@ -157,8 +160,16 @@ class Feed:
         """A batch is used up: let more be fetched, count it."""
         cursor.waiting -= 1
         self._on_release(cursor.tp, len(batch.data))
+        busy, self.busy = self.busy, 0.0
         if self.on_batch is not None:
-            self.on_batch(cursor, handled)
+            self.on_batch(cursor, handled, batch.next_offset, busy)
+
+    def records_waiting(self) -> int:
+        """Records that wait, in whole batches."""
+        waiting = sum(batch.count for _, batch in self.queue)
+        if self._current is not None:
+            waiting += self._current[1].count
+        return waiting + sum(part.records_waiting() for part in self.parts.values())
 
     def next_record(self) -> Picked | None:
         """Take one record, or ``None`` if there is none now.

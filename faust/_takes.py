@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from faust._machines.buffering import Buffer
@@ -57,7 +58,6 @@ class _Taker:
         """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
         stream = self.stream
         token = stream.take_over()
-        stream.hooks = stream.app.monitor.stream_hooks
         try:
             while True:
                 items = stream.taken or await self._next_batch()
@@ -71,7 +71,9 @@ class _Taker:
                     _current.set(stream)
                 batch = self._hand_out(items)
                 if batch:
+                    handed = perf_counter()
                     yield batch
+                    self.feed.busy += perf_counter() - handed
                     self._finish()
                 if task.gate is not None:
                     stream.leave_gate(task)
@@ -163,6 +165,7 @@ class _Taker:
         stream.cursor, stream.record, value = items[-1]
         stream.task = stream.cursor.task
         stream.begin_event(value)
+        stream.hooks = stream.app.sensors.hooks_for(stream)
         if stream.hooks is not None:
             stream.hooks.event_in(stream)
         if not self.events:

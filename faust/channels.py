@@ -111,7 +111,8 @@ class Channel(Generic[T]):
         offset, self._sent = self._sent, self._sent + 1
         name = str(self)
         message = Message(name, 0, offset, when, 1, headers_as_list(headers), key, value)
-        return Event(self.app, key, value, headers, message)
+        made: Event[Any] = self.app.conf.Event(self.app, key, value, headers, message)
+        return made
 
     async def put(self, value: Any) -> None:
         """Deliver ``value`` itself: an `Event`, or anything that a stream should hand out."""
@@ -200,6 +201,23 @@ class Channel(Generic[T]):
         """Let every reader raise ``exc``."""
         for mailbox in self._targets():
             mailbox.throw(exc)
+
+    async def on_key_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a key that cannot be decoded; override to be told."""
+        await self.on_decode_error(exc, message)
+
+    async def on_value_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a value that cannot be decoded; override to be told."""
+        await self.on_decode_error(exc, message)
+
+    async def on_decode_error(self, exc: Exception, message: Message) -> None:
+        """Called for a key or value that cannot be decoded; override to be told.
+
+        What happens to the message is for ``decode_error_policy`` to say.
+        """
+
+    def on_stop_iteration(self) -> None:
+        """Called when a stream has stopped to iterate over it; override to be told."""
 
     def decode_key(self, record: Any, message: Message) -> Any:
         """Nothing is encoded in a channel."""

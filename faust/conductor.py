@@ -9,7 +9,7 @@ loop, once for each batch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mode import Service
@@ -17,7 +17,7 @@ from mode import Service
 from faust._feeds import Feed
 from faust._machines.effects import Cursor, TaskRun
 from faust._machines.flow import Changes, Flow, FlowPolicy
-from faust._values import TP
+from faust._values import TP, Message
 from faust.streams import current_cursor
 
 if TYPE_CHECKING:
@@ -146,10 +146,17 @@ class TopicConductor(Service):
         ``incarnations`` says for which run of its task each partition was fetched; what was fetched
         for an older one is dropped.
         """
+        sensors = self.app.sensors
         for batch in fetched.batches:
+            heard = False
             incarnation = incarnations.get(batch.tp)
             for cursor, feed in self._cursors.get(batch.tp, ()):
                 if cursor.task.incarnation == incarnation and batch.next_offset > cursor.position:
+                    if not heard:
+                        heard = True
+                        sensors.on_batch_in(batch.tp, batch.count)
+                        if sensors.wants_messages:
+                            self._tell_messages(cursor, batch)
                     self._apply(self._flow.added(batch.tp, len(batch.data)))
                     self.on_batch(cursor, batch)
                     feed.push(cursor, batch)
@@ -159,19 +166,35 @@ class TopicConductor(Service):
                     cursor.skip_gap(position)
         for tp, end in fetched.ends.items():
             for cursor, _ in self._cursors.get(tp, ()):
-                cursor.end = end
+                if cursor.end != end:
+                    cursor.end = end
+                    sensors.on_tp_end(tp, end)
+
+    def _tell_messages(self, cursor: Cursor, batch: Any) -> None:
+        """Some sensor wants to know of every record."""
+        for record in batch.records():
+            if record.offset >= cursor.position:
+                message = Message.of_record(batch.tp, record, generation_id=cursor.task.incarnation)
+                self.app.sensors.on_message_in(batch.tp, record.offset, message)
+
+    def records_waiting(self) -> int:
+        """Return how many records wait for readers, or are being processed."""
+        streaming: int = sum(s.records_in_hand() for s in self.app.streams())
+        return streaming + sum(feed.records_waiting() for feed in self.feeds.values())
 
     def on_batch(self, cursor: Cursor, batch: Any) -> None:
         """Called for every batch before it is handed to a reader; override to watch."""
 
-    def _handled(self, cursor: Cursor, records: int) -> None:
-        self.app.monitor.on_batch(cursor.tp, cursor.reader, records)
+    def _handled(self, cursor: Cursor, records: int, next_offset: int, seconds: float) -> None:
+        self.app.sensors.on_batch(cursor.tp, cursor.reader, records, next_offset, seconds)
 
     def _released(self, tp: TP, size: int) -> None:
         self._apply(self._flow.released(tp, size))
 
     def _apply(self, changes: Changes) -> None:
         if changes.pause or changes.resume:
+            for tp in changes.pause:
+                self.app.sensors.on_topic_buffer_full(tp)
             self.on_flow(changes)
 
     # -- state -------------------------------------------------------------------------
@@ -184,6 +207,28 @@ class TopicConductor(Service):
         """Iterate over all cursors."""
         return (cursor for pairs in self._cursors.values() for cursor, _ in pairs)
 
+    # -- as a set of topics ------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Readable]:
+        return iter(self.topic_objects())
+
+    def add(self, topic: Any) -> None:
+        """Read a topic on behalf of nobody in particular: what comes waits for a stream."""
+        if topic not in self:
+            self.app.subscribe(topic, "")
+
+    def clear(self) -> None:
+        """Read nothing any more."""
+        for feed in self.feeds.values():
+            feed.close()
+        self.feeds.clear()
+        self._readers.clear()
+        self._cursors.clear()
+        self._flow = Flow(FlowPolicy())
+
+    async def on_partitions_assigned(self, assigned: set[TP]) -> None:
+        """Called when partitions have come; override to be told."""
+
     def __contains__(self, topic: object) -> bool:
         return any(topic is known or topic in known.topics for known, _, _ in self._readers)
 
@@ -192,12 +237,7 @@ class TopicConductor(Service):
 
     async def on_stop(self) -> None:
         """End every iteration; who starts again subscribes again."""
-        for feed in self.feeds.values():
-            feed.close()
-        self.feeds.clear()
-        self._readers.clear()
-        self._cursors.clear()
-        self._flow = Flow(FlowPolicy())
+        self.clear()
         self.on_flow, self.on_subscription_changed = _ignore, _nothing
 
     @property

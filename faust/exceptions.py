@@ -54,6 +54,7 @@ __all__ = [
     "SameNode",
     "SecurityError",
     "SecurityWarning",
+    "SharedTable",
     "Skip",
     "StopError",
     "TopicAuthorizationFailed",
@@ -87,6 +88,13 @@ class Skip(FaustPredicate):
 
 class SameNode(FaustPredicate):
     """Raised by the router: the request is for this very worker."""
+
+
+class SharedTable(FaustPredicate):
+    """Two agents write one table, and it has just been noticed: the event is handed out again.
+
+    Its writes are undone; from now on only one of these agents is inside an event at a time.
+    """
 
 
 class NotReady(FaustPredicate):

@@ -141,6 +141,12 @@ class Stream(Service, Generic[T_co]):
         self.inside = False
         #: Who wants to know of every event, while it is iterated over.
         self.hooks: Any = None
+        #: The asyncio task that iterates over it.
+        self.asyncio_task: asyncio.Task[Any] | None = None
+        #: Whose answer the event in progress waits for: (agent's name, promise).
+        self.asking: tuple[str, Any] | None = None
+        #: Is every value given to a subclass's `on_merge`?
+        self._merges = type(self).on_merge is not Stream.on_merge
         #: Does another stream run in the same asyncio task?
         self.nested = False
         self._replay = False
@@ -173,10 +179,21 @@ class Stream(Service, Generic[T_co]):
 
     def events_in_progress(self) -> list[Event[Any]]:
         """The event being processed, or those of the list that `take` has handed out."""
+        return [event for _, event in self.places_in_progress()]
+
+    def places_in_progress(self) -> list[tuple[Cursor | None, Event[Any]]]:
+        """The same, each with its cursor (``None`` for what is not from a topic)."""
         if self.taken:
-            return [self.make_event(record, cursor, value) for cursor, record, value in self.taken]
+            return [
+                (cursor, self.make_event(record, cursor, value))
+                for cursor, record, value in self.taken
+            ]
         event = self.current_event
-        return [] if event is None else [event]
+        return [] if event is None else [(self.cursor, event)]
+
+    def records_in_hand(self) -> int:
+        """Records of the batch, or list, that it has in its hands."""
+        return 0 if self._batch is None else int(self._batch.count)
 
     @property
     def is_topic(self) -> bool:
@@ -198,7 +215,10 @@ class Stream(Service, Generic[T_co]):
             raise RuntimeError("no event is being processed")
         message = Message.of_record(cursor.tp, record, generation_id=cursor.task.incarnation)
         key = self.channel.decode_key(record, message)
-        return Event(self.app, key, value, record.headers, message, ack=self._on_event_ack)
+        made: Event[Any] = self.app.conf.Event(
+            self.app, key, value, record.headers, message, ack=self._on_event_ack
+        )
+        return made
 
     def failed(self, *, redeliver: bool) -> None:
         """The agent raised: undo what the event in progress wrote.
@@ -314,6 +334,7 @@ class Stream(Service, Generic[T_co]):
     def take_over(self) -> Any:
         """Become the current stream of this asyncio task; note if another was it already."""
         token = _current.set(self)
+        self.asyncio_task = asyncio.current_task()
         outer = token.old_value
         if isinstance(outer, Stream) and outer is not self:
             self.nested = outer.nested = True
@@ -343,8 +364,8 @@ class Stream(Service, Generic[T_co]):
     async def _iterate(self, feed: Feed, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         """Hand out values one by one (see the module's docstring: this is the hot path)."""
         load = self.channel.value_loader()
-        hooks = self.hooks = self.app.monitor.stream_hooks
-        slow = bool(self._processors or wrap or hooks or self.sees_forwarded)
+        sensors = self.app.sensors
+        slow = bool(self._processors or wrap or self.sees_forwarded or self._merges)
         clock = perf_counter
         queue = feed.queue
         token = self.take_over()
@@ -372,9 +393,11 @@ class Stream(Service, Generic[T_co]):
                 self._replay = False
                 if records is None:
                     records = self._records = batch.records()
-                gated = slow or task.gate is not None
+                hooks = self.hooks = sensors.hooks_for(self)
+                gated = slow or hooks is not None or task.gate is not None
                 undo_log, noted = cursor.undo_log, cursor.noted
                 skipped = 0
+                taken_up = clock()
                 self.inside = True
                 for record in records:
                     offset = record.offset
@@ -417,8 +440,12 @@ class Stream(Service, Generic[T_co]):
                     cursor.position = offset + 1
                     if gated:
                         self._on_out(hooks)
-                    if not task.open:
-                        break  # type: ignore[unreachable]  # closed while the agent ran
+                    if not task.steady:
+                        if not task.open:
+                            break  # type: ignore[unreachable]  # closed while the agent ran
+                        if not gated:  # a gate was made while the agent ran, and it was inside
+                            gated = True
+                            self.leave_gate(task)
                     countdown -= 1
                     if not countdown:
                         now = clock()
@@ -427,6 +454,7 @@ class Stream(Service, Generic[T_co]):
                             await asyncio.sleep(0)
                             self.inside = True
                             _current.set(self)
+                            taken_up += clock() - now
                             began = now = clock()
                             if not task.open:
                                 break  # type: ignore[unreachable]  # closed while others ran
@@ -438,6 +466,7 @@ class Stream(Service, Generic[T_co]):
                     if task.open and batch.next_offset > cursor.position:
                         cursor.position = batch.next_offset
                 self.inside = False
+                feed.busy = clock() - taken_up
                 self._end_batch(feed, cursor, batch, batch.count - skipped)
         finally:
             if _current.get() is self:
@@ -470,15 +499,23 @@ class Stream(Service, Generic[T_co]):
             value = await self.process(value)
             return value if wrap is None else wrap(value)
         except KeyDecodeError as exc:
-            if self.cursor is None or not self._leave_out(self.cursor, self.record, exc):
+            if not await self.leaves_out_key(exc):
                 raise
             return SKIPPED
 
-    def _leave_out(self, cursor: Cursor, record: Any, exc: Exception) -> bool:
-        """A key cannot be decoded: return what the policy for such events says."""
-        message = Message.of_record(cursor.tp, record)
+    async def leaves_out_key(self, exc: Exception) -> bool:
+        """The key of the event in progress cannot be decoded: say so; is the event left out?"""
+        cursor = self.cursor
+        if cursor is None or self.record is None:
+            return False
+        message = Message.of_record(cursor.tp, self.record)
+        await self.channel.on_key_decode_error(exc, message)
         app: Any = self.app
         return bool(app.on_undecodable(self.channel, cursor.reader, message, exc))
+
+    async def on_merge(self, value: Any = None) -> Any:
+        """Override to see, and change, every value before it is handed out."""
+        return value
 
     @property
     def at_end(self) -> bool:
@@ -491,7 +528,7 @@ class Stream(Service, Generic[T_co]):
             value = processor(value)
             if isawaitable(value):
                 value = await value
-        return value
+        return await self.on_merge(value) if self._merges else value
 
     def _note_value(self, value: Any) -> None:
         """Remember what was decoded, for `current_event`."""
@@ -549,7 +586,7 @@ class Stream(Service, Generic[T_co]):
     ) -> AsyncIterator[Any]:
         """Hand out single records of a feed that is shared, or whose acks come by hand."""
         load = self.channel.value_loader()
-        hooks = self.hooks = self.app.monitor.stream_hooks
+        sensors = self.app.sensors
         limit = max(1, self.app.conf.stream_buffer_maxsize)
         token = self.take_over()
         began = perf_counter()
@@ -588,6 +625,7 @@ class Stream(Service, Generic[T_co]):
                             continue  # type: ignore[unreachable]  # closed while others ran
                     self._note_value(value)
                     self.inside = True
+                    hooks = self.hooks = sensors.hooks_for(self)
                     try:
                         value = await self._on_in(value, wrap, hooks)
                     except Skip:
@@ -596,13 +634,16 @@ class Stream(Service, Generic[T_co]):
                     cursor.acks.done(record.offset)  # type: ignore[union-attr]
                     self._leave()
                     continue
+                handed = perf_counter()
                 yield value
                 self.events_total += 1
                 if task.alive:
                     self._finish_record(cursor, record)
                 self.inside = False
                 self._on_out(hooks)
-                if perf_counter() - began > SLICE_SECONDS:
+                now = perf_counter()
+                feed.busy += now - handed
+                if now - began > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     _current.set(self)
                     began = perf_counter()
@@ -644,6 +685,8 @@ class Stream(Service, Generic[T_co]):
         cursor.acks.done(offset)
         self._withheld.settle(cursor.task)
         self._feed.acked()
+        if self.hooks is not None:
+            self.hooks.message_out(cursor, event.message)
 
     async def ack(self, event: Event[Any]) -> bool:
         """Acknowledge an event by hand (see `noack`); true if this call did it."""
@@ -652,7 +695,7 @@ class Stream(Service, Generic[T_co]):
     # -- iteration over what is not a topic ----------------------------------------------
 
     async def iterate_channel(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
-        hooks = self.hooks = self.app.monitor.stream_hooks
+        sensors = self.app.sensors
         token = self.take_over()
         source = _as_async_iterator(self.channel, self)
         try:
@@ -671,6 +714,7 @@ class Stream(Service, Generic[T_co]):
                     self._value = value
                 event = self._event
                 self.inside = True
+                hooks = self.hooks = sensors.hooks_for(self)
                 try:
                     value = await self._on_in(value, None, hooks)
                 except Skip:

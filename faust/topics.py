@@ -222,17 +222,6 @@ class Topic(Channel[T], Generic[T]):
                 return SKIPPED
             raise
 
-    async def on_key_decode_error(self, exc: Exception, message: Message) -> None:
-        """Called for a key that cannot be decoded; override to be told."""
-        await self.on_decode_error(exc, message)
-
-    async def on_value_decode_error(self, exc: Exception, message: Message) -> None:
-        """Called for a value that cannot be decoded; override to be told."""
-        await self.on_decode_error(exc, message)
-
-    async def on_decode_error(self, exc: Exception, message: Message) -> None:
-        """Called for a key or value that cannot be decoded; override to be told."""
-
     # -- writing -----------------------------------------------------------------------
 
     async def send(  # type: ignore[override]  # a topic's delivery may still be under way
@@ -336,12 +325,22 @@ class Topic(Channel[T], Generic[T]):
 
         What it returns may be awaited, or asked with ``result(timeout)`` in a thread without an
         event loop.
+
+        Arguments: as `send`, and
+            eager_partitioning: Choose the partition now, and not when the message gets its place
+                in a batch (from another thread, or before the start, that is later; the topic may
+                have more partitions by then).
+
+        Raises:
+            NotReady: ``eager_partitioning`` for a topic whose partitions are not known yet.
         """
         raw_key, raw_value, pairs = self._encode(
             key, value, partition, timestamp, headers, schema, key_serializer, value_serializer
         )
         outbox = self.app.outbox
         target = outbox.target(self.get_topic_name())
+        if eager_partitioning and partition is None:
+            partition = outbox.choose(target, raw_key)
         sent = outbox.append_soon(target, partition, raw_key, raw_value, timestamp, pairs)
         if callback is not None:
             sent.add_done_callback(callback)

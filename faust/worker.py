@@ -219,7 +219,7 @@ class Worker(mode.Worker):
         os.chdir(self.workdir)
         self.app.in_worker = True
         for sensor in self.sensors:
-            self.app.monitor.add(sensor)
+            self.app.sensors.add(sensor)
         if self.override_logging:
             self._setup_logging()
         self._start_console()

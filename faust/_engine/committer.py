@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faust._engine.changelogs import Changelogs
 from faust._engine.tasks import ActiveTask, Cut, TableCut
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
     from faust._engine.outbox import Outbox
+    from faust.sensors.delegate import SensorDelegate
     from faust.transport.base import Commit, Membership, Producer, Transport
 
 __all__ = ["Committer"]
@@ -68,7 +68,9 @@ class Committer:
         every: Finished events after which a commit does not wait for its interval; 0 for none.
         tasks: Returns the tasks that are active.
         generation: Returns the generation we are in, -1 if none.
-        on_committed: Called with the seconds that a commit took, and its offsets.
+        sensors: Are told of every commit.
+        consumer: On whose behalf, as sensors know it.
+        on_committed: Called with the offsets of every commit that has succeeded.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Committer:
         batch_size: int,
         tasks: Callable[[], Collection[ActiveTask]],
         generation: Callable[[], int],
-        on_committed: Callable[[float, dict[TP, int]], None],
+        sensors: SensorDelegate,
+        consumer: Any,
+        on_committed: Callable[[dict[TP, int]], None],
     ) -> None:
         from faust.transport.base import Commit
 
@@ -107,6 +111,8 @@ class Committer:
         self._tasks = tasks
         self._generation = generation
         self._on_committed = on_committed
+        self._sensors = sensors
+        self._consumer = consumer
         self._sequence = 0
         self._lock = asyncio.Lock()
         #: When something was last committed, or there was nothing to commit (monotonic).
@@ -169,12 +175,12 @@ class Committer:
         async with self._lock:
             if self._generation() < 0:
                 return False  # whatever we have is not ours: a broker might not even fence it
-            began = time.perf_counter()
             cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
             if not cuts:
                 self.last_progress = self._clock.monotonic()
                 self.trouble = ""
                 return True
+            states = self._sensors.on_commit_initiated(self._consumer)
             try:
                 await self._produce(cuts)
                 committed = await self._commit(cuts)
@@ -193,10 +199,9 @@ class Committer:
                     cut.undo()
             if committed:
                 self.last_progress = self._clock.monotonic()
-                self._on_committed(
-                    time.perf_counter() - began,
-                    {tp: at for cut in committed for tp, at in cut.positions.items()},
-                )
+                offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
+                self._sensors.on_commit_completed(self._consumer, states, offsets)
+                self._on_committed(offsets)
             if broken is not None:
                 raise broken
             return len(committed) == len(cuts)
@@ -251,6 +256,7 @@ class Committer:
         tables = [table for cut in cuts for table in cut.tables if table.taken]
         for table in tables:
             table.entries = table.piece.encode_cut(table.taken)
+            table.deleted = table.piece.deletions
         barrier = asyncio.ensure_future(self._outbox.barrier())
         try:
             if tables:
@@ -383,6 +389,8 @@ class Committer:
         broken: OSError | None = None
         now = self._clock.time()
         for table in cut.tables:
+            if table.taken:
+                task.tables[table.name].count_committed(table.taken, table.deleted)
             checkpoint = Checkpoint(table.position, table.piece.topic_id, 0, now, cut.sequence)
             if table.taken or table.position != table.piece.position:
                 try:

@@ -18,15 +18,16 @@ from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
 from faust._engine.followers import Followers
 from faust._engine.rebalancer import Callbacks, Rebalancer, Subscription
+from faust._engine.recovery import Recovery
 from faust._engine.restorer import Restorer
+from faust._engine.sharing import Sharing
 from faust._engine.tasks import ActiveTask
 from faust._machines import commits
 from faust._machines.copartition import TaskId
-from faust._machines.effects import Gate, TaskRun
+from faust._machines.effects import TaskRun
 from faust._machines.flow import Changes
 from faust._machines.retry import backoff
 from faust._values import TP
-from faust.agents.hints import tables_named_by
 from faust.exceptions import BrokerError, ImproperlyConfigured, RetryableError, StopError
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Engine:
         self.writer = host.writer_id or uuid4().hex[:12]
         self.caught_up = asyncio.Event()
         self.blocked: dict[str, str] = {}
+        self.sharing = Sharing(host.agents, host.tables, host.streams)
+        self._recovery = Recovery()
+        #: What sensors know of rebalances that are not over.
+        self._rebalances: list[Any] = []
         self._incarnations = 0
         self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}
         self._committing: asyncio.Task[None] | None = None
@@ -147,7 +152,13 @@ class Engine:
                 revoke_patience=conf.broker_rebalance_grace + REVOKE_MARGIN,
                 cap=self._cap,
                 callbacks=Callbacks(
-                    self._on_revoked, self._on_assigned, self._on_lost, self._crash, self._disown
+                    self._on_revoked,
+                    self._on_assigned,
+                    self._on_lost,
+                    self._crash,
+                    self._disown,
+                    self._on_rebalance_start,
+                    self._on_planned,
                 ),
             )
 
@@ -167,7 +178,9 @@ class Engine:
             batch_size=conf.producer_max_batch_size,
             tasks=lambda: self.tasks.values(),
             generation=lambda: self.generation,
-            on_committed=host.monitor.on_committed,
+            sensors=host.sensors,
+            consumer=host.consumer,
+            on_committed=host.tables.on_commit,
         )
         self.followers = Followers(
             bridge=bridge,
@@ -192,6 +205,8 @@ class Engine:
             open_apart=host.tables.open_apart,
             readers_of=self.conductor.committing_readers_of,
             on_progress=self._on_restore_progress,
+            on_restored=host.sensors.on_restored,
+            make_event=host.create_event,
         )
 
     def _check_metadata_size(self) -> None:
@@ -280,6 +295,13 @@ class Engine:
 
     # -- rebalances, called from the I/O loop -----------------------------------------------------
 
+    def _on_rebalance_start(self) -> None:
+        self._rebalances.append(self.host.sensors.on_rebalance_start(self.host))
+        self.host.on_rebalance_start()
+
+    def _on_planned(self, seconds: float, error: BaseException | None) -> None:
+        self.host.sensors.on_assigned_by_us(self.host.assignor, seconds, error)
+
     async def _on_assigned(
         self, added: frozenset[TaskId], assignment: Assignment, generation: int
     ) -> None:
@@ -295,6 +317,8 @@ class Engine:
         if changed:
             await self.give_up(changed)
         for task_id in sorted(added | changed):
+            self._recovery.expect(task_id, self._tables_of(task_id).values())
+        for task_id in sorted(added | changed):
             if task_id not in self.starting and task_id not in self.tasks:
                 self.caught_up.clear()
                 self._reads[task_id] = self._readers_in(task_id, assignment)
@@ -307,7 +331,21 @@ class Engine:
             await self.host.on_revoked(set())
         self._revoked_told = False
         await self.host.on_assigned(self._partitions(added, assignment))
+        for state in self._rebalances:
+            self.host.sensors.on_rebalance_return(self.host, state)
+        self.host.on_rebalance_return()
         self._look_if_caught_up()
+
+    def assigned_partitions(self) -> set[TP]:
+        """Return all partitions that are read here, those still being restored included."""
+        return self._partitions([*self.tasks, *self.starting], self.assignment)
+
+    def _tables_of(self, task_id: TaskId) -> dict[str, Any]:
+        return {
+            name: table
+            for name, table in self.host.tables.items()
+            if str(table.partitions) == task_id.group
+        }
 
     def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
         """Return who reads what in a task: (topic, reader).
@@ -376,6 +414,7 @@ class Engine:
             await self._crash(exc)
         finally:
             self.starting.pop(task_id, None)
+            self._recovery.give_up(task_id)
             self._look_if_caught_up()
 
     async def _start_task(self, task_id: TaskId, assignment: Assignment) -> None:
@@ -387,11 +426,7 @@ class Engine:
             for topic, group in sorted(assignment.topics.items())
             if group == task_id.group and self.conductor.readers_of(topic)
         ]
-        tables = {
-            name: table
-            for name, table in self.host.tables.items()
-            if str(table.partitions) == task_id.group
-        }
+        tables = self._tables_of(task_id)
         task = ActiveTask(
             run, tuple(TP(topic, task_id.partition) for topic in topics), dict(tables)
         )
@@ -404,8 +439,9 @@ class Engine:
                 tables[name].add_slice(run, piece)
                 if task.entry is not None and name in task.entry.watermarks:
                     tables[name].restore_watermark(run.partition, task.entry.watermarks[name])
-            self._make_gate(run)
+            self.sharing.make_gate(run)
             self.tasks[task_id] = task
+            await self._recovery.restored(task_id, tables.values())
             if task.restless and task.sources:
                 await self._commit_start(task)
         except BaseException:
@@ -425,24 +461,6 @@ class Engine:
                 return
             attempt += 1
             await self.clock.sleep(backoff(attempt, 0.05, 1.0))
-
-    def _make_gate(self, run: TaskRun) -> None:
-        """Readers of this task that share a table are inside an event one at a time."""
-        readers = {cursor.reader for cursor in run.cursors}
-        named = {
-            reader: tables_named_by(agent.fun, self.host.tables)
-            for reader in readers
-            if (agent := self.host.agents.get(reader)) is not None
-        }
-        sharing = {
-            reader
-            for reader, tables in named.items()
-            for other, theirs in named.items()
-            if reader != other and tables & theirs
-        }
-        if sharing:
-            run.gate = Gate()
-            run.gate.readers = sharing
 
     async def give_up(self, ids: Iterable[TaskId]) -> None:
         """Stop these tasks: let events in progress end, commit, close.
@@ -517,8 +535,14 @@ class Engine:
 
     def _look_if_caught_up(self) -> None:
         complete = not self.starting and self.followers.caught_up.is_set()
-        if complete and self.generation >= 0 and not self.caught_up.is_set():
-            self.caught_up.set()
+        if complete and self.generation >= 0:
+            over, self._rebalances = self._rebalances, []
+            for state in over:
+                self.host.sensors.on_rebalance_end(self.host, state)
+            if over:
+                self.host.on_rebalance_end()
+            if not self.caught_up.is_set():
+                self.caught_up.set()
 
     @property
     def generation(self) -> int:

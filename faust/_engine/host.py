@@ -74,6 +74,7 @@ class Host(Service):
         self.engine: Engine | None = None
         self.connection: Connection | None = None
         self.failure: BaseException | None = None
+        self._telling: asyncio.Future[None] | None = None
         self.needed_topics: list[Topic[Any]] = []
         self.client_only = False
         self.producer_only = False
@@ -435,8 +436,26 @@ class Host(Service):
     def on_crash(self, error: BaseException) -> None:
         """Something failed that cannot be gone on from: the worker stops."""
         if self.failure is None:
-            self.failure = error
-            self.failed.set()
+            self._fail(error)
+            self._telling = asyncio.ensure_future(self.crash(error))
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self.failed.set()
+
+    async def crash(self, reason: BaseException) -> None:
+        """End the worker because of ``reason``.
+
+        Called once, with what the app cannot go on from; whoever overrides it hears of that.
+        """
+        if self.failure is None:
+            self._fail(reason)
+
+    async def _on_agent_error(self, agent: Agent, exc: BaseException) -> None:
+        """An agent has raised; what becomes of the event is decided by its error policy.
+
+        Does nothing; monitoring packages replace it.
+        """
 
     def on_agent_crashed(self, agent: Agent, error: BaseException | None) -> None:
         """An agent failed for good."""

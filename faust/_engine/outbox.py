@@ -12,13 +12,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from faust._core.partitioner import partition_for
 from faust._values import TP, Headers, RecordMetadata
-from faust.exceptions import BrokerError, ProducerSendError
+from faust.exceptions import BrokerError, NotReady, ProducerSendError
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
@@ -75,7 +76,17 @@ class Delivery:
         claims: Of how many of its records has somebody asked what became of them?
     """
 
-    __slots__ = ("_callbacks", "builder", "claims", "count", "error", "placed", "size", "tp")
+    __slots__ = (
+        "_callbacks",
+        "builder",
+        "claims",
+        "count",
+        "error",
+        "handed_at",
+        "placed",
+        "size",
+        "tp",
+    )
 
     def __init__(self, tp: TP, builder: Builder | None) -> None:
         self.tp = tp
@@ -83,6 +94,8 @@ class Delivery:
         self.builder: Any = builder
         self.count = 0
         self.size = 0
+        #: When it was handed to the producer.
+        self.handed_at = 0.0
         self.placed: Placed | None = None
         self.error: BaseException | None = None
         self.claims = 0
@@ -136,16 +149,25 @@ class FutureMessage(msgspec.Struct, eq=False):
         self._claim()
         return self._send_error(self._delivery.error)
 
+    def peek_error(self) -> BaseException | None:
+        """Return why it failed, if it did, without being the one who deals with it."""
+        return None if self._delivery is None else self._delivery.error
+
+    def peek_metadata(self) -> RecordMetadata:
+        """Return where it was put; it must have been delivered."""
+        return self._metadata(claim=False)
+
     @staticmethod
     def _send_error(error: BaseException) -> ProducerSendError:
         failure = ProducerSendError(f"the message was not delivered: {error}")
         failure.__cause__ = error
         return failure
 
-    def _metadata(self) -> RecordMetadata:
+    def _metadata(self, *, claim: bool = True) -> RecordMetadata:
         delivery = self._delivery
         assert delivery is not None
-        self._claim()
+        if claim:
+            self._claim()
         if delivery.error is not None:
             raise self._send_error(delivery.error)
         placed = delivery.placed
@@ -299,8 +321,10 @@ class Outbox:
         self._settled: list[_Settled] = []
         self._early: list[Callable[[], None]] = []
         self._lock = threading.Lock()
-        #: Called with (topic, records, bytes, seconds or None on failure) for each batch.
-        self.on_delivered: Callable[[TP, int, int, BaseException | None], None] = _ignore
+        #: Called with (partition, records, bytes, seconds, error) for each batch.
+        self.on_delivered: Callable[[TP, int, int, float, BaseException | None], None] = _ignore
+        #: Called with how many batches were handed over at once.
+        self.on_handed_over: Callable[[int], None] = _ignore_number
         from faust.transport.records import new_builder
 
         self._new_builder = new_builder
@@ -378,6 +402,45 @@ class Outbox:
         delivery.count = number + 1
         return FutureMessage(delivery, number, stamp)
 
+    def watch(self, hooks: Any, producer: Any) -> None:
+        """Tell these hooks of every record; ``None``: of none (and nothing is paid for it)."""
+        self.__dict__.pop("append", None)
+        if hooks is None:
+            return
+        append = self.append
+
+        def watched(
+            target: OutboxTarget,
+            partition: int | None,
+            key: bytes | None,
+            value: bytes | None,
+            timestamp: float | None,
+            headers: Headers | None,
+        ) -> FutureMessage:
+            sent = append(target, partition, key, value, timestamp, headers)
+            hooks.sent(producer, target.name, sent, key, value)
+            return sent
+
+        self.__dict__["append"] = watched
+
+    def choose(self, target: OutboxTarget, key: bytes | None) -> int:
+        """Return the partition that a record with this key goes to, as things stand.
+
+        Raises:
+            NotReady: nobody has asked the broker yet how many there are.
+        """
+        if not target.partitions:
+            raise NotReady(
+                f"it is not known yet how many partitions topic {target.name!r} has: send to it "
+                f"once with `await topic.send(...)`, or `await topic.declare()`, before"
+            )
+        if key is None:
+            return self._sticky(target)
+        if self._partitioner is None:
+            return partition_for(key, target.partitions)
+        everyone = list(range(target.partitions))
+        return self._partitioner(key, everyone, everyone)
+
     @staticmethod
     def _place(target: OutboxTarget, key: bytes) -> int:
         """Return the partition of a key, and remember it: hashing costs more than all the rest."""
@@ -435,6 +498,7 @@ class Outbox:
         if batches:
             assert self._bridge is not None
             self._bridge.post_io(self._hand_over, batches)
+            self.on_handed_over(len(batches))
 
     def _close(self, target: OutboxTarget, partition: int) -> None:
         self._close_all(((target, partition),))
@@ -444,6 +508,7 @@ class Outbox:
         builder, delivery.builder = delivery.builder, None
         assert builder is not None
         delivery.size = builder.size()
+        delivery.handed_at = perf_counter()
         self._bytes += delivery.size
         self.crowded = self._bytes >= MAX_UNDER_WAY
         target.under_way[partition] = target.under_way.get(partition, 0) + 1
@@ -528,7 +593,8 @@ class Outbox:
         delivery.settle(placed, error)
         if error is not None and delivery.claims < delivery.count:
             self._failed = self._failed or error
-        self.on_delivered(delivery.tp, delivery.count, delivery.size, error)
+        seconds = perf_counter() - delivery.handed_at
+        self.on_delivered(delivery.tp, delivery.count, delivery.size, seconds, error)
         if partition in target.open and not target.under_way[partition]:
             return target, partition
         return None
@@ -643,5 +709,9 @@ class Outbox:
         return f"<Outbox {len(self._waiting)} batches, {self._bytes} bytes under way>"
 
 
-def _ignore(tp: TP, records: int, size: int, error: BaseException | None) -> None:
+def _ignore(tp: TP, records: int, size: int, seconds: float, error: BaseException | None) -> None:
+    """Nobody counts."""
+
+
+def _ignore_number(number: int) -> None:
     """Nobody counts."""

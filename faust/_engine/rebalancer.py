@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +56,7 @@ class Subscription(NamedTuple):
 class Callbacks(NamedTuple):
     """What the main loop does about a rebalance: coroutine functions there.
 
+    ``begun`` and ``planned`` (seconds that the leader's plan took, error) are functions there;
     ``disown`` alone is called on the I/O loop: it says that nothing of some tasks counts any more.
     """
 
@@ -63,6 +65,8 @@ class Callbacks(NamedTuple):
     lost: Callable[[str], Coroutine[Any, Any, None]]
     crash: Callable[[BaseException], Coroutine[Any, Any, None]]
     disown: Callable[[frozenset[TaskId]], None]
+    begun: Callable[[], None]
+    planned: Callable[[float, BaseException | None], None]
 
 
 class Rebalancer:
@@ -119,6 +123,8 @@ class Rebalancer:
         self._seen_counts: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        #: Has the main loop heard of the rebalance that is under way?
+        self._begun = False
 
     # -- from the main loop (through the bridge) --------------------------------------------
 
@@ -182,6 +188,9 @@ class Rebalancer:
         began = self._clock.monotonic()
         reason, self._rejoin_reason = self._rejoin_reason, ""
         self._wake.clear()
+        if not self._begun:
+            self._begun = True
+            self._bridge.post_main(self._callbacks.begun)
         assignment, generation = await self._join()
         revoked = self.owned - assignment.tasks
         added = assignment.tasks - self.owned
@@ -198,6 +207,7 @@ class Rebalancer:
             self.owned -= revoked
         self.owned |= added
         self._owned_partitions = assignment.partitions
+        self._begun = False
         await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
         if revoked:
             self.request_rejoin("tasks were given up")
@@ -277,7 +287,16 @@ class Rebalancer:
         names = self._assignor.subscribed_topics(members)
         infos = await self._transport.topics(names)
         counts = {name: info.partitions for name, info in infos.items()}
-        return self._assignor.plan(members, self._cap(counts))
+        began = time.perf_counter()
+        error: BaseException | None = None
+        try:
+            return self._assignor.plan(members, self._cap(counts))
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            self._bridge.post_main(self._callbacks.planned, seconds, error)
 
     async def _wait_for_next_round(self) -> None:
         while not self._wake.is_set():

@@ -22,7 +22,7 @@ from faust._machines import commits, restore
 from faust._machines.commits import TableMark, TaskEntry
 from faust._machines.restore import RestorePlan
 from faust._machines.retry import backoff
-from faust._values import TP
+from faust._values import TP, Message
 from faust.exceptions import (
     ImproperlyConfigured,
     OffsetOutOfRange,
@@ -51,6 +51,8 @@ MAX_LOCAL_AGE = 12 * 3600.0
 COMPACTION_LAG_MS = 24 * 3600 * 1000
 #: How long to wait for a store that another process holds (seconds).
 LOCK_PATIENCE = 5.0
+#: A key that no table has: what is written under it asks for the broker's time.
+TIME_KEY = b"\x00faust-time"
 #: How often progress is reported (seconds).
 REPORT_INTERVAL = 5.0
 
@@ -77,6 +79,8 @@ class Restorer:
         readers_of: Topic -> names of the readers whose progress is committed.
         reset: ``earliest`` or ``latest``: where a group without a commit begins.
         on_progress: Called with (table, partition, records left) while a restore is under way.
+        on_restored: Called with (table, partition, records read) on the main loop after it.
+        make_event: Makes an event, for tables that want to see what they are restored from.
     """
 
     def __init__(
@@ -93,6 +97,8 @@ class Restorer:
         open_apart: Callable[[Collection, int], PartitionStore],
         readers_of: Callable[[str], Sequence[str]],
         on_progress: Callable[[str, int, int], None],
+        on_restored: Callable[[Any, int, int], None],
+        make_event: Callable[..., Any],
         cache_size: int = 65_536,
     ) -> None:
         from faust.transport import base, records
@@ -110,6 +116,8 @@ class Restorer:
         self._open_apart = open_apart
         self._readers_of = readers_of
         self._on_progress = on_progress
+        self._on_restored = on_restored
+        self._make_event = make_event
         self._cache_size = cache_size
         self._slots = asyncio.Semaphore(4)
         self._changelogs = Changelogs(transport, producer, batch_size=1 << 20, now=clock.time)
@@ -244,6 +252,7 @@ class Restorer:
             task.slices[table.name] = piece
             try:
                 await self._bridge.call_io(self._run, task, job, mark, entry)
+                self._on_restored(table, task.run.partition, job.records)
             except asyncio.CancelledError:
                 await self._until_idle(job)
                 raise
@@ -327,6 +336,8 @@ class Restorer:
         async for batches, position in self._read(job.changelog, start, end):
             if batches:
                 await self._offload(job, self._write, job, batches, start, min(position, end))
+                if job.table.hears_changelog:
+                    await self._bridge.call_main(self._tell, job, list(batches), start, end)
             progress.advance(position)
             now = self._clock.monotonic()
             left = max(0, end - position)
@@ -350,7 +361,20 @@ class Restorer:
                     if start <= record.offset < end:
                         append((record.key, record.value))
         now = self._clock.time()
+        job.records += len(entries)
         job.store.apply(entries, Checkpoint(end, job.topic_id, crc, now, job.sequence))
+
+    async def _tell(self, job: _Job, batches: list[Any], start: int, end: int) -> None:
+        """On the main loop: show a table what it is restored from."""
+        codec = job.table.codec
+        for batch in batches:
+            for record in batch.records():
+                if start <= record.offset < end and record.key != TIME_KEY:
+                    message = Message.of_record(job.changelog, record)
+                    value = None if record.value is None else codec.load_value(record.value)
+                    key = codec.load_key(record.key)
+                    event = self._make_event(key, value, record.headers, message)
+                    await job.table.on_changelog_event(event)
 
     async def _read(self, tp: TP, start: int, end: int) -> Any:
         """Yield (batches, position) until the position has reached ``end``."""
@@ -415,7 +439,7 @@ class Restorer:
 
         def produce() -> Any:
             builder = self._records.new_builder(1 << 10)
-            builder.append(0, int(self._clock.time() * 1000), b"\x00faust-time", None, [])
+            builder.append(0, int(self._clock.time() * 1000), TIME_KEY, None, [])
             return self._producer.produce(tp, builder)
 
         placed = await self._patiently(produce)
@@ -433,6 +457,7 @@ class _Job:
     topic_id: str = ""
     sequence: int = 0
     writing: bool = False
+    records: int = 0
 
 
 def _ids_match(

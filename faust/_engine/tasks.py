@@ -81,6 +81,7 @@ class TableCut:
     Attributes:
         taken: Kept key -> value, as the slice gave it.
         entries: The same, encoded (filled in by the committer).
+        deleted: How many of them are deletions.
         position: The changelog position that goes with the commit (when it is known).
         foreign: Stretches of the changelog that somebody else has written since we last did.
     """
@@ -90,6 +91,7 @@ class TableCut:
     changelog: TP
     taken: dict[Any, Any]
     entries: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    deleted: int = 0
     position: int = 0
     foreign: list[tuple[int, int]] = field(default_factory=list)
 

@@ -24,7 +24,16 @@ from typing import Any, Protocol
 from faust._machines.acks import Acks
 from faust._values import TP
 
-__all__ = ["Cursor", "Effectful", "Effects", "ForwardMark", "Gate", "TaskRun", "Writable"]
+__all__ = [
+    "Cursor",
+    "Effectful",
+    "Effects",
+    "ForwardMark",
+    "Gate",
+    "Refusal",
+    "TaskRun",
+    "Writable",
+]
 
 
 class Effectful(Protocol):
@@ -81,11 +90,34 @@ class ForwardMark:
         """Nothing is kept."""
 
 
+class Refusal:
+    """The effect of having done what cannot count: the event fails when it ends, if not before.
+
+    Whatever raised it may have been caught by the agent's own code.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def prepare(self) -> None:
+        """Nothing of the event may count."""
+        raise self.error
+
+    def finish(self) -> None:
+        """Never reached."""
+
+    def forget_event(self) -> None:
+        """Nothing is kept."""
+
+
 class Gate:
     """Lets the readers of one task that share a table into an event one at a time.
 
     Attributes:
         inside: The reader that is inside an event now, or ``None``.
+        readers: Who shares; others pass.
     """
 
     __slots__ = ("inside", "readers", "waiters")
@@ -101,7 +133,9 @@ class Gate:
         return waiters
 
     def try_enter(self, reader: str) -> bool:
-        """Enter if nobody else is inside."""
+        """Enter if nobody else is inside; who shares no table is let through."""
+        if reader not in self.readers:
+            return True
         if self.inside is None or self.inside == reader:
             self.inside = reader
             return True
@@ -204,6 +238,7 @@ class TaskRun:
         partition: Its partition number.
         incarnation: Counts the runs of this worker; unique.
         open: May more of its events be handed out?  False while it is being given back.
+        steady: Is it open, and without a gate?  One look for what must not cost two.
         alive: Do its effects count?  False from the moment it was given back, fenced or undone.
         undo_log: What the event in progress has written: (slice, key, what was live,
             what was dirty).
@@ -216,16 +251,17 @@ class TaskRun:
 
     __slots__ = (
         "__weakref__",
+        "_gate",
+        "_open",
         "_spare",
         "alive",
         "cursors",
         "forwarded",
-        "gate",
         "id",
         "incarnation",
-        "open",
         "partition",
         "seen",
+        "steady",
         "whose",
     )
 
@@ -233,15 +269,35 @@ class TaskRun:
         self.id = id
         self.partition = partition
         self.incarnation = incarnation
-        self.open = True
+        self._open = self.steady = True
+        self._gate: Gate | None = None
         self.alive = True
         self.cursors: list[Cursor] = []
         #: Returns the cursor of the event whose code is running, in any task; set by who reads.
         self.whose: Callable[[], Cursor | None] | None = None
         self._spare = Effects()
-        self.gate: Gate | None = None
         self.forwarded: dict[str, int] = {}
         self.seen: dict[str, int] = {}
+
+    @property
+    def open(self) -> bool:
+        """May more of its events be handed out?"""
+        return self._open
+
+    @open.setter
+    def open(self, open: bool) -> None:
+        self._open = open
+        self.steady = open and self._gate is None
+
+    @property
+    def gate(self) -> Gate | None:
+        """What its readers that share a table go through, one at a time."""
+        return self._gate
+
+    @gate.setter
+    def gate(self, gate: Gate | None) -> None:
+        self._gate = gate
+        self.steady = self._open and gate is None
 
     def current(self) -> Effects:
         """Return the effects of the event in progress whose code is running."""
@@ -283,11 +339,23 @@ class Cursor(Effects):
         acks: The interval set, where acks are concurrent or by hand; then `committable` asks it.
         end: End of the log as last heard, for lag.
         waiting: Batches that were handed to the reader and are not used up.
+        by_hand: Are its events acknowledged by hand (set when it first writes a table)?
         commits: Is its progress committed (``acks=True``)?
         floor: Lowest offset whose effects are still held back (`faust._machines.withheld`).
     """
 
-    __slots__ = ("acks", "commits", "end", "floor", "position", "reader", "task", "tp", "waiting")
+    __slots__ = (
+        "acks",
+        "by_hand",
+        "commits",
+        "end",
+        "floor",
+        "position",
+        "reader",
+        "task",
+        "tp",
+        "waiting",
+    )
 
     def __init__(self, task: TaskRun, tp: TP, reader: str, position: int) -> None:
         super().__init__()
@@ -298,6 +366,7 @@ class Cursor(Effects):
         self.acks: Acks | None = None
         self.end = position
         self.waiting = 0
+        self.by_hand = False
         self.commits = True
         self.floor: int | None = None
         task.cursors.append(self)
@@ -309,6 +378,13 @@ class Cursor(Effects):
             return self.position
         position = self.acks.position
         return position if self.floor is None else min(position, self.floor)
+
+    def is_done(self, offset: int) -> bool:
+        """Has the reader finished with the event at ``offset``?"""
+        acks = self.acks
+        if acks is None:
+            return self.position > offset
+        return not acks.expects(offset) and not acks.is_outstanding(offset)
 
     def skip_gap(self, position: int) -> None:
         """What lies below ``position`` and was not handed out does not exist (markers, gaps)."""

@@ -14,7 +14,15 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faust._machines.retry import Attempts, ErrorPolicy, RetryPolicy
-from faust.exceptions import AgentFailed, DecodeError, FaustPredicate, PartitionRevoked, StopError
+from faust.exceptions import (
+    AgentFailed,
+    DecodeError,
+    FaustPredicate,
+    KeyDecodeError,
+    PartitionRevoked,
+    SharedTable,
+    StopError,
+)
 
 if TYPE_CHECKING:
     from faust._context import AppContext
@@ -90,6 +98,9 @@ class Actor:
                 except PartitionRevoked as exc:
                     logger.info("Agent %s: %s", self.agent.name, exc)
                     self._current().failed(redeliver=False)
+                except SharedTable as exc:
+                    logger.debug("Agent %s: %s", self.agent.name, exc)
+                    self._current().failed(redeliver=True)
                 except StopError:
                     raise
                 except Exception as exc:
@@ -133,6 +144,9 @@ class Actor:
         where = self._where(stream)
         inside = stream.inside
         policy = agent.error_policy
+        if isinstance(exc, KeyDecodeError) and inside and await stream.leaves_out_key(exc):
+            stream.failed(redeliver=False)
+            return
         if isinstance(exc, DecodeError):
             policy = ErrorPolicy.CRASH  # decode errors that may be skipped never get here
         await agent.call_on_error(exc)

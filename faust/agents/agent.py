@@ -321,6 +321,7 @@ class Agent(Service):
 
     async def call_on_error(self, exc: Exception) -> None:
         """Tell who asked to be told."""
+        await self.app._on_agent_error(self, exc)
         if self._on_error is not None:
             result = self._on_error(self, exc)
             if isawaitable(result):

@@ -272,7 +272,7 @@ class App(Host):
         from faust.sensors.delegate import SensorDelegate
 
         sensors = SensorDelegate(self, self.monitor)
-        sensors.on_change(self.watch_tables)
+        sensors.on_change(self.on_sensors_changed)
         return sensors
 
     @property

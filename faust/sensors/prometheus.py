@@ -54,6 +54,14 @@ def _by_label(read: Callable[[Any], Mapping[str, float]]) -> Callable[[Any], Sam
     return lambda app: [((label,), float(n)) for label, n in list(read(app).items())]
 
 
+def _by_topic(read: Callable[[Any], Mapping[str, Mapping[int, float]]]) -> Callable[[Any], Samples]:
+    return lambda app: [
+        ((topic, str(partition)), float(n))
+        for topic, partitions in list(read(app).items())
+        for partition, n in list(partitions.items())
+    ]
+
+
 def _by_partition(read: Callable[[Any], Mapping[Any, float]]) -> Callable[[Any], Samples]:
     return lambda app: [
         ((tp.topic, str(tp.partition)), float(n)) for tp, n in list(read(app).items())
@@ -74,7 +82,7 @@ _TOPIC, _READER, _TP = ("topic",), ("reader",), ("topic", "partition")
 
 METRICS: tuple[MetricDef, ...] = (
     MetricDef(
-        "records_received", "counter", "Records handed to agents and streams", _TOPIC,
+        "records_received", "counter", "Records that came from the broker", _TOPIC,
         _by_label(lambda app: app.monitor.messages_received_by_topic),
     ),
     MetricDef(
@@ -107,7 +115,7 @@ METRICS: tuple[MetricDef, ...] = (
     ),
     MetricDef(
         "committed_offset", "gauge", "Committed offset: the next record to process", _TP,
-        _by_partition(lambda app: app.monitor.tp_committed_offsets),
+        _by_topic(lambda app: app.monitor.tp_committed_offsets),
     ),
     MetricDef(
         "lag_records", "gauge", "Records between the slowest reader and the end of the log", _TP,

@@ -107,6 +107,7 @@ class Slice:
         "_uncommitted_before",
         "cache_size",
         "codec",
+        "deletions",
         "dirty",
         "expected",
         "fresh",
@@ -114,6 +115,7 @@ class Slice:
         "live",
         "loaded",
         "position",
+        "reads",
         "store",
         "task",
         "topic_id",
@@ -144,6 +146,10 @@ class Slice:
         self._unapplied: list[tuple[bytes, bytes | None]] = []
         self._uncommitted_before = 0
         self.topic_id = ""
+        #: How often events have read a key.
+        self.reads = 0
+        #: How many keys the latest cut deletes.
+        self.deletions = 0
 
     # -- keys --------------------------------------------------------------------
 
@@ -322,12 +328,14 @@ class Slice:
         return taken
 
     def encode_cut(self, taken: dict[Key, Any]) -> list[tuple[bytes, bytes | None]]:
-        """Return the changelog's form of a cut."""
+        """Return the changelog's form of a cut; ``deletions`` says how many entries delete."""
+        self.deletions = 0
         dump = self.codec.dump_value
         entries: list[tuple[bytes, bytes | None]] = []
         for key, value in taken.items():
             if value is DELETED:
                 data = None
+                self.deletions += 1
             elif type(value) is Encoded:
                 data = value.data
             else:

@@ -8,9 +8,9 @@ refused with a sentence that says why.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
 from mode import Service
@@ -20,11 +20,13 @@ from faust.stores.overlay import ABSENT, Slice, SliceCodec
 from faust.streams import Stream, current_stream
 from faust.tables.expiry import Expiry
 from faust.tables.ranges import ranged_dump, ranged_load
+from faust.tables.sharing import admit_writer
 from faust.windows import Window
 
 if TYPE_CHECKING:
     from faust._context import AppContext
-    from faust._machines.effects import TaskRun
+    from faust._machines.effects import Cursor, TaskRun
+    from faust._values import TP
     from faust.topics import Topic
 
 __all__ = ["Collection"]
@@ -43,7 +45,9 @@ class Collection(Service):
         window: Makes it a windowed table.
         changelog_topic: Use this topic for the changelog.
         help: One line, shown by ``faust tables``.
-        on_recover: Coroutine function, called when a restore has finished.
+        on_recover: Coroutine function, called when a restore has finished, before events come.
+        on_changelog_event: Coroutine function, called with every event of the changelog that it is
+            restored from.
         on_window_close: Called with (key, value) when a window has closed.
         store: URL of the store (default: the app's).
         options: Options for the store.
@@ -52,6 +56,10 @@ class Collection(Service):
     """
 
     abstract = False
+    #: Does it tell of every access (see `faust.tables.watched`)?
+    watched: ClassVar[bool] = False
+    #: The class without that, for those that do.
+    plain: ClassVar[type | None] = None
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class Collection(Service):
         on_recover: Callable[[], Awaitable[None]] | None = None,
         on_changelog_event: Callable[[Any], Awaitable[None]] | None = None,
         on_window_close: Callable[[Any, Any], Any] | None = None,
+        recover_callbacks: Iterable[Callable[[], Awaitable[None]]] = (),
         extra_topic_configs: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         is_global: bool = False,
@@ -99,15 +108,21 @@ class Collection(Service):
         self.is_global = is_global
         self.on_window_close_callback = on_window_close
         self.on_changelog_event_callback = on_changelog_event
-        self.recover_callbacks: list[Callable[[], Awaitable[None]]] = []
+        self.recover_callbacks = list(recover_callbacks)
         if on_recover is not None:
             self.recover_callbacks.append(on_recover)
         self._changelog_topic = changelog_topic
         #: State by task run: only runs that are alive here.
         self.slices: dict[TaskRun, Slice] = {}
+        #: The same by reader, for those that have written it: what they may write.
+        self.writable: dict[Cursor, Slice] = {}
         #: Partition -> the time that its events have reached, for windows that expire.
         self.watermarks: dict[int, float] = {}
         self.expiry: Expiry | None = None
+        #: Keys whose new value, or deletion, was committed.
+        self.keys_updated = 0
+        self.keys_deleted = 0
+        self._reads = 0
         self._wrappers: WeakSet[Any] = WeakSet()
         self._codec: SliceCodec | None = None
         self.set_window(window)
@@ -184,6 +199,10 @@ class Collection(Service):
     def drop_slice(self, run: TaskRun) -> Slice | None:
         """A task is over: its overlay goes with it."""
         piece = self.slices.pop(run, None)
+        for cursor in run.cursors:
+            self.writable.pop(cursor, None)
+        if piece is not None:
+            self._reads += piece.reads
         if self.expiry is not None:
             self.expiry.drop(run)
         return piece
@@ -195,8 +214,14 @@ class Collection(Service):
             TypeError: no event of a topic is in progress here, or its agent runs concurrently.
             PartitionRevoked: its task was given to another worker.
             PartitionsMismatch: its topic has another number of partitions than this table.
+            SharedTable, ImproperlyConfigured: another agent writes it, too (see
+                `faust.tables.sharing`).
         """
         stream = current_stream()
+        if stream is not None and stream.inside:
+            known = self.writable.get(stream.cursor)  # type: ignore[arg-type]  # None is not in it
+            if known is not None:
+                return known
         if stream is None or stream.task is None or not stream.inside:
             raise TypeError(self._no_event(stream))
         if not stream.may_write:
@@ -209,6 +234,8 @@ class Collection(Service):
         if piece is None:
             stream.check_alive()
             raise self._wrong_task(stream)
+        admit_writer(self, stream)
+        self.writable[stream.cursor] = piece  # type: ignore[index]  # with a task there is one
         return piece
 
     def slice_for_write_of(self, key: Any) -> Slice:
@@ -253,6 +280,7 @@ class Collection(Service):
         """
         piece = self.current_slice()
         if piece is not None:
+            piece.reads += 1
             return piece.get(piece.key_of(key))
         for other in list(self.slices.values()):
             value = other.peek(other.key_of(key))
@@ -281,6 +309,41 @@ class Collection(Service):
         pieces = [piece] if piece is not None else list(self.slices.values())
         return sum(each.count() for each in pieces)
 
+    # -- counting ------------------------------------------------------------------------
+
+    @property
+    def keys_retrieved(self) -> int:
+        """How often events have read a key."""
+        return self._reads + sum(piece.reads for piece in list(self.slices.values()))
+
+    def count_committed(self, taken: Mapping[Any, Any], deleted: int) -> None:
+        """These keys were committed; so many of them are deletions."""
+        self.keys_updated += len(taken) - deleted
+        self.keys_deleted += deleted
+
+    # -- every access: only where overridden, or a sensor wants to know -----------------------
+
+    def on_key_get(self, key: Any) -> None:
+        """Called when a key is read; of a windowed table it is ``(key, window)``."""
+        hooks = self.app.sensors.table_hooks
+        if hooks is not None:
+            hooks.get(self, key)
+
+    def on_key_set(self, key: Any, value: Any) -> None:
+        """Called when a key was set."""
+        hooks = self.app.sensors.table_hooks
+        if hooks is not None:
+            hooks.set(self, key, value)
+
+    def on_key_del(self, key: Any) -> None:
+        """Called when a key was deleted."""
+        hooks = self.app.sensors.table_hooks
+        if hooks is not None:
+            hooks.delete(self, key)
+
+    def on_clear(self) -> None:
+        """Called when all keys of a partition were deleted."""
+
     # -- life ------------------------------------------------------------------------------
 
     def on_recover(self, fun: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -292,6 +355,51 @@ class Collection(Service):
         """A restore has finished."""
         for fun in self.recover_callbacks:
             await fun()
+
+    @property
+    def hears_recovery(self) -> bool:
+        """Does anybody want to know when it is restored?"""
+        overridden = type(self).on_recovery_completed is not Collection.on_recovery_completed
+        return overridden or bool(self.recover_callbacks)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Called when partitions of the changelog were restored, before their events come."""
+        await self.call_recover_callbacks()
+
+    @property
+    def hears_changelog(self) -> bool:
+        """Does anybody want to see what it is restored from?"""
+        overridden = type(self).on_changelog_event is not Collection.on_changelog_event
+        return overridden or self.on_changelog_event_callback is not None
+
+    async def on_changelog_event(self, event: Any) -> None:
+        """Called with every record of the changelog that the table is restored from.
+
+        Its value is ``None`` for a key that was deleted.  Override it, or give
+        ``on_changelog_event``.
+        """
+        if self.on_changelog_event_callback is not None:
+            await self.on_changelog_event_callback(event)
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],
+        newly_assigned: set[TP],
+        generation_id: int = 0,
+    ) -> None:
+        """Called when a rebalance has said what this worker has; override to be told."""
+
+    def reset_state(self) -> None:
+        """Delete what is kept of it on this machine; the next start restores it.
+
+        Raises:
+            RuntimeError: it is in use.
+        """
+        if self.slices:
+            raise RuntimeError(f"table {self.name!r} is in use: stop the worker, then reset it")
+        tables: Any = self.app.tables
+        tables.store_for(self).destroy(self.name)
 
     # -- windows -------------------------------------------------------------------------
 
@@ -360,7 +468,7 @@ class Collection(Service):
 
     def clone(self, **options: Any) -> Any:
         """Return a table like this one, with some options changed."""
-        return type(self)(**{**self.info(), **options})
+        return (self.plain or type(self))(**{**self.info(), **options})
 
     def info(self) -> dict[str, Any]:
         """Return the options that make up this table."""
@@ -378,6 +486,8 @@ class Collection(Service):
             "window": self.window,
             "help": self.help,
             "on_window_close": self.on_window_close_callback,
+            "on_changelog_event": self.on_changelog_event_callback,
+            "recover_callbacks": set(self.recover_callbacks),
             "extra_topic_configs": dict(self.extra_topic_configs),
             "options": dict(self.options),
             "is_global": self.is_global,

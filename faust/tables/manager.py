@@ -12,6 +12,7 @@ from faust.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from faust._context import AppContext
+    from faust._values import TP
     from faust.stores.base import PartitionStore, Store
     from faust.tables.base import Collection
 
@@ -53,6 +54,45 @@ class TableManager(Service, Mapping[str, "Collection"]):
         table.check_definition()
         self._tables[table.name] = table
         return table
+
+    # -- what the app says: override to be told ----------------------------------------------
+
+    def on_rebalance_start(self) -> None:
+        """A rebalance has begun."""
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],
+        newly_assigned: set[TP],
+        generation_id: int = 0,
+    ) -> None:
+        """A rebalance has said what this worker has; tells every table.
+
+        Arguments:
+            assigned: Everything that is this worker's now.
+            revoked: What it has just given up.
+            newly_assigned: What it did not have before.
+        """
+        for table in self._tables.values():
+            await table.on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """These partitions are about to go."""
+
+    def on_actives_ready(self) -> None:
+        """Everything that is this worker's is restored, and being processed."""
+
+    def on_standbys_ready(self) -> None:
+        """What others write of global tables is here."""
+
+    def on_commit(self, offsets: Mapping[TP, int]) -> None:
+        """These offsets are committed, and so are the tables up to them."""
+        for tp in offsets:
+            self.on_commit_tp(tp)
+
+    def on_commit_tp(self, tp: TP) -> None:
+        """A partition was committed."""
 
     # -- state on this machine -------------------------------------------------------------
 

@@ -7,14 +7,14 @@ costs one context variable, three dictionary look-ups and no further Python call
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from faust.stores.overlay import ABSENT, DELETED, SCALARS
 from faust.streams import current_stream
+from faust.tables import wrappers
 from faust.tables.base import Collection
 
 if TYPE_CHECKING:
-    from faust.tables.wrappers import WindowWrapper
     from faust.utils.times import Seconds
     from faust.windows import Window
 
@@ -30,7 +30,14 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     Only an agent that is handling an event of a topic may write it.  A key that is missing is
     *added* with its default when it is read there.  Pages, timers and other threads read what
     finished events have left; `committed` is the view that a crash cannot take back.
+
+    Subclasses may override `on_key_get`, `on_key_set`, `on_key_del` and `on_clear`.
+
+    Attributes:
+        WindowWrapper: The class of this table seen through windows.
     """
+
+    WindowWrapper: ClassVar[type[wrappers.WindowWrapper]] = wrappers.WindowWrapper
 
     # -- hot path -------------------------------------------------------------------------
 
@@ -39,6 +46,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         if stream is not None and stream.inside:
             piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
             if piece is not None:
+                piece.reads += 1
                 kind = type(key)
                 kept: Any = key if kind is str or kind is int else piece.key_of(key)
                 value = piece.live.get(kept, ABSENT)
@@ -52,8 +60,8 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
     def __setitem__(self, key: KT, value: VT) -> None:
         stream = current_stream()
         piece = None
-        if stream is not None and stream.inside and stream.may_write:
-            piece = self.slices.get(stream.task)  # type: ignore[arg-type]  # None is in no table
+        if stream is not None and stream.inside:
+            piece = self.writable.get(stream.cursor)  # type: ignore[arg-type]  # None is not in it
         if piece is None:
             piece = self.slice_for_write()
         kind = type(key)
@@ -173,7 +181,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
 
     def tumbling(
         self, size: Seconds, expires: Seconds | None = None, key_index: bool = False
-    ) -> WindowWrapper:
+    ) -> wrappers.WindowWrapper:
         """Return this table with tumbling windows of ``size`` seconds."""
         from faust.windows import TumblingWindow
 
@@ -185,7 +193,7 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         step: Seconds,
         expires: Seconds | None = None,
         key_index: bool = False,
-    ) -> WindowWrapper:
+    ) -> wrappers.WindowWrapper:
         """Return this table with windows of ``size`` seconds, one beginning every ``step``."""
         from faust.windows import HoppingWindow
 
@@ -197,18 +205,16 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
         after: Seconds,
         expires: Seconds | None = None,
         key_index: bool = False,
-    ) -> WindowWrapper:
+    ) -> wrappers.WindowWrapper:
         """Return this table with a window around each event."""
         from faust.windows import SlidingWindow
 
         return self.using_window(SlidingWindow(before, after, expires), key_index=key_index)
 
-    def using_window(self, window: Window, *, key_index: bool = False) -> WindowWrapper:
+    def using_window(self, window: Window, *, key_index: bool = False) -> wrappers.WindowWrapper:
         """Return this table with the given windows."""
-        from faust.tables.wrappers import WindowWrapper
-
         self.set_window(window)
-        return WindowWrapper(self, key_index=key_index)
+        return self.WindowWrapper(self, key_index=key_index)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name} partitions={len(self.slices)}>"

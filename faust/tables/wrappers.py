@@ -63,6 +63,7 @@ class WindowWrapper(MutableMapping[Any, Any]):
         self.key_index_table = key_index_table
         self._clock = _as_clock(relative_to, table.app, table.name)
         self._own_clock = EventTime()
+        self._overridden = type(self).on_set_key is not WindowWrapper.on_set_key
         table.add_wrapper(self)
 
     # -- what it is relative to ----------------------------------------------------------
@@ -141,6 +142,8 @@ class WindowWrapper(MutableMapping[Any, Any]):
 
     def read(self, key: Any, window_range: Any) -> Any:
         """Return the value of a key in one window, or the table's default."""
+        if self.table.watched:
+            self.table.on_key_get((key, window_range))
         value = self.table.lookup((key, window_range))
         return self.default_of(key) if value is ABSENT else value
 
@@ -168,11 +171,28 @@ class WindowWrapper(MutableMapping[Any, Any]):
             before = piece.get(kept)
             if before is ABSENT:
                 before = self.default_of(key)
-            changed.append((kept, each.end, op(before, value)))
-        for kept, end, after in changed:
+            changed.append((kept, each, op(before, value)))
+        for kept, each, after in changed:
             piece.set(kept, after)
             if expiry is not None:
-                expiry.written(piece, end, kept)
+                expiry.written(piece, each.end, kept)
+            if self._tells:
+                self._tell_set(key, each, after)
+
+    @property
+    def _tells(self) -> bool:
+        return self.table.watched or self._overridden
+
+    def _tell_set(self, key: Any, window_range: WindowRange, value: Any) -> None:
+        if self.table.watched:
+            self.table.on_key_set((key, window_range), value)
+        self.on_set_key(key, value)
+
+    def on_set_key(self, key: Any, value: Any) -> None:
+        """Called when a key was set, in one window after the other; override to be told."""
+
+    def on_del_key(self, key: Any) -> None:
+        """Called when a key was deleted from some windows; override to be told."""
 
     def _admitted(
         self, key: Any, ranges: list[WindowRange], timestamp: float | None
@@ -203,6 +223,8 @@ class WindowWrapper(MutableMapping[Any, Any]):
             piece.set(kept, value)
             if expiry is not None:
                 expiry.written(piece, each.end, kept)
+            if self._tells:
+                self._tell_set(key, each, value)
 
     def delete(self, key: Any, event: Event[Any] | None = None) -> None:
         """Delete the key from every window of the event's time."""
@@ -215,11 +237,14 @@ class WindowWrapper(MutableMapping[Any, Any]):
             KeyError: it is in none of them.
         """
         piece = self.table.slice_for_write()
-        found = [k for each in ranges if piece.get(k := piece.key_of((key, each))) is not ABSENT]
+        found = [each for each in ranges if piece.get(piece.key_of((key, each))) is not ABSENT]
         if not found:
             raise KeyError(key)
-        for kept in found:
-            piece.set(kept, DELETED)
+        for each in found:
+            piece.set(piece.key_of((key, each)), DELETED)
+            if self.table.watched:
+                self.table.on_key_del((key, each))
+        self.on_del_key(key)
 
     def windows(self) -> Iterator[tuple[Any, WindowRange, Any]]:
         """Iterate over (key, range, value) of all windows that are here."""

@@ -82,7 +82,9 @@ def test_who_joins_under_a_new_id_has_lost_what_it_had() -> None:
             session_timeout=10.0,
             revoke_patience=10.0,
             cap=dict,
-            callbacks=Callbacks(revoke, assign, lost, crash, lambda *each: None),
+            callbacks=Callbacks(
+                revoke, assign, lost, crash, lambda *each: None, lambda: None, lambda *each: None
+            ),
         )
         rebalancer.begin()
         await clock.sleep(1.5)

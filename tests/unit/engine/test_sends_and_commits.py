@@ -16,6 +16,7 @@ from faust._machines.commits import TaskEntry, encode
 from faust._machines.effects import Cursor, TaskRun
 from faust._values import TP
 from faust.exceptions import BrokerUnavailable, ProducerSendError
+from faust.sensors import Sensor, SensorDelegate
 from faust.testing.clock import VirtualClock, run_virtual
 from faust.transport.base import Commit, Placed
 
@@ -130,7 +131,9 @@ def test_outside_of_a_generation_nothing_is_committed() -> None:
             batch_size=1 << 12,
             tasks=list,
             generation=lambda: generation,
-            on_committed=lambda seconds, offsets: None,
+            sensors=SensorDelegate(None, Sensor()),
+            consumer=None,
+            on_committed=lambda offsets: None,
         )
         task = ActiveTask(run, (TP("a", 0),))
         assert not await committer.commit([task])
@@ -196,7 +199,9 @@ async def new_committer(broker: Broker) -> tuple[Committer, ActiveTask, Cursor]:
         batch_size=1 << 12,
         tasks=list,
         generation=lambda: broker.generation,
-        on_committed=lambda seconds, offsets: None,
+        sensors=SensorDelegate(None, Sensor()),
+        consumer=None,
+        on_committed=lambda offsets: None,
     )
     return committer, ActiveTask(run, (TP("a", 0),)), cursor
 

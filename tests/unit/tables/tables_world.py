@@ -48,6 +48,7 @@ class HandStream:
 
     reader = "hand"
     record: Any = None
+    enable_acks = True
 
     def __init__(self, task: TaskRun, event: Event[Any], may_write: bool) -> None:
         self.task = task

@@ -1,0 +1,119 @@
+"""Which readers write one table, and the gates that let them into an event one at a time.
+
+It is read from the agents' code before any event has come, and learned at the first write where the
+code does not tell (`faust.tables.sharing`).  What was learned once holds for every later task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from faust._machines.effects import Gate, TaskRun
+from faust.agents.hints import tables_named_by
+
+__all__ = ["Sharing"]
+
+
+class Sharing:
+    """Makes the gates of tasks.
+
+    Arguments:
+        agents: The agents by name.
+        tables: The tables by name.
+        streams: Returns all streams.
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, Any],
+        tables: Mapping[str, Any],
+        streams: Callable[[], list[Any]],
+    ) -> None:
+        self._agents = agents
+        self._tables = tables
+        self._streams = streams
+        self._learned: set[frozenset[str]] = set()
+
+    def agents_naming(self, table: str) -> set[str]:
+        """Return the agents whose code refers to a table."""
+        return {
+            name
+            for name, agent in self._agents.items()
+            if table in tables_named_by(agent.fun, self._tables)
+        }
+
+    def make_gate(self, run: TaskRun) -> None:
+        """Give a task that begins its gate, if it needs one."""
+        sharing = self._sharing_in(run)
+        if sharing:
+            gate = Gate()
+            gate.readers = sharing
+            run.gate = gate
+
+    def _sharing_in(self, run: TaskRun) -> set[str]:
+        readers = {cursor.reader for cursor in run.cursors}
+        named = {
+            reader: tables_named_by(agent.fun, self._tables)
+            for reader in readers
+            if (agent := self._agents.get(reader)) is not None
+        }
+        sharing = {
+            reader
+            for reader, tables in named.items()
+            for other, theirs in named.items()
+            if reader != other and tables & theirs
+        }
+        for group in self._learned:
+            if len(group & readers) > 1:
+                sharing |= group & readers
+        return sharing
+
+    def learn(
+        self, run: TaskRun, writer: str, others: Iterable[str], active: Iterable[TaskRun]
+    ) -> None:
+        """These readers write one table: whoever is inside an event now finishes it first.
+
+        Arguments:
+            run: The task where it was noticed.
+            writer: The reader whose event in progress there will be undone.
+            others: Who else writes.
+            active: All tasks.
+        """
+        self._learned.add(frozenset((writer, *others)))
+        for each in {run, *active}:
+            self._renew_gate(each, but=writer if each is run else "")
+        self._free_who_asks(run, writer)
+
+    def _renew_gate(self, run: TaskRun, but: str) -> None:
+        sharing = self._sharing_in(run)
+        if not sharing:
+            return
+        gate = run.gate or Gate()
+        before, gate.readers = gate.readers, sharing | gate.readers
+        if gate.inside is None:
+            gate.inside = next(
+                (
+                    stream.reader
+                    for stream in self._streams()
+                    if stream.task is run
+                    and stream.inside
+                    and stream.reader in sharing - before - {but}
+                ),
+                None,
+            )
+        run.gate = gate
+
+    def _free_who_asks(self, run: TaskRun, writer: str) -> None:
+        """Who is inside and waits for an answer of the very agent that must now wait for it."""
+        for stream in self._streams():
+            if stream.task is run and stream.inside and stream.asking is not None:
+                asked, promise = stream.asking
+                if asked == writer and not promise.done():
+                    promise.set_exception(
+                        RuntimeError(
+                            f"agent {stream.reader!r} asks agent {writer!r}, and both write one "
+                            f"table: the answer waits for this event, and this event for the "
+                            f"answer. Use cast() or send(), or keep the table to one of them"
+                        )
+                    )
