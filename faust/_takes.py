@@ -29,6 +29,7 @@ def take(
         raise ValueError(f"take() needs at least 1 event in a list, not {max_}")
     seconds = None if within is None else want_seconds(within)
     source = stream.forwarded_to or stream
+    source.started_iteration = True
     feed = source.open_feed()
     if feed is None:
         return _take_channel(source, max_, seconds, events)

@@ -671,3 +671,19 @@ async def test_a_sensor_is_told_of_every_event_as_it_begins_and_ends(
         told = [what for what, of in watcher.told if of == value]
         assert told[:2] == ["in", "out"]
         assert told.count("in") == told.count("out")
+
+
+@virtual
+async def test_an_agent_that_takes_lists_has_begun_to_iterate_and_is_not_waited_for(
+    world: World,
+) -> None:
+    app = world.app()
+    orders = app.topic("orders", value_type=int, internal=True)
+
+    @app.agent(orders)
+    async def in_pairs(stream: faust.Stream[int]) -> None:
+        async for _pair in stream.take(2):
+            pass
+
+    async with app:
+        assert in_pairs.settled
