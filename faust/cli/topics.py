@@ -39,7 +39,8 @@ class topics(AppCommand):
 
     async def _rows(self, transport: Any, everything: bool) -> list[list[Any]]:
         infos = await transport.topics(None)
-        wanted = sorted(infos if everything else set(self._of_the_app(infos)))
+        of_the_app = {*self._of_the_app(infos), *await self._read_by_the_app(transport, infos)}
+        wanted = sorted(infos if everything else of_the_app)
         missing = [] if everything else self._missing(infos)
         tps = [TP(name, n) for name in wanted for n in range(infos[name].partitions)]
         first = await transport.offsets(tps, EARLIEST)
@@ -62,6 +63,11 @@ class topics(AppCommand):
                 rows.append([name, len(own), end, group, lag])
         rows += [[name, "-", "not there", "-", "-"] for name in missing]
         return sorted(rows, key=lambda row: str(row[0]))
+
+    async def _read_by_the_app(self, transport: Any, infos: Any) -> set[str]:
+        """Return the topics that the app's group has a position in: those of group_by, too."""
+        tps = [TP(name, n) for name, info in infos.items() for n in range(info.partitions)]
+        return {tp.topic for tp in await transport.committed(str(self.app.conf.id), tps)}
 
     def _missing(self, infos: Any) -> list[str]:
         """Return the topics that agents read, and the broker does not have (yet)."""
