@@ -5,6 +5,8 @@
 
 PY    ?= python3
 VENV  := .venv
+# Other people's packages that plug into Faust are tried apart: some ask for another faust.
+PLUGINS := .venv-plugins
 PYTHON := $(VENV)/bin/python
 PIP   := $(PYTHON) -m pip --disable-pip-version-check install -q
 ARGS  ?=
@@ -21,10 +23,10 @@ BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv demo test check docs bench soak mutants clean
+.PHONY: help venv demo test test-plugins check docs bench soak mutants clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.made-for-tests $(VENV)/.made-for-checks ## make the virtual environment with everything in it
 
@@ -33,6 +35,9 @@ demo: $(VENV)/.made-for-demo ## real flights through a real worker, no server ne
 
 test: $(VENV)/.made-for-tests ## all tests (a real Kafka included where Java and Maven are)
 	$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 4 --dist loadgroup $(ARGS)
+
+test-plugins: $(PLUGINS)/.made ## other people's packages that plug into Faust, in an environment of their own
+	$(PLUGINS)/bin/python -m pytest -o addopts=-ra tests/plugins $(ARGS)
 
 check: $(VENV)/.made-for-checks ## lint, format, types, layers
 	$(PYTHON) -m ruff check .
@@ -54,7 +59,7 @@ mutants: $(VENV)/.made-for-tests ## plant each known fault; the tests must notic
 	$(PYTHON) -m tools.mutants $(ARGS)
 
 clean: ## remove what was made here, the cached Kafka included
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(PLUGINS) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the virtual environment: each stamp is made once, and again when pyproject.toml changes --------
@@ -83,4 +88,12 @@ $(VENV)/.made-for-docs: $(VENV)/.made pyproject.toml
 
 $(VENV)/.made-for-checks: $(VENV)/.made pyproject.toml
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(PLUGINS)/.made: pyproject.toml tests/plugins/requirements.txt tests/plugins/plugins.txt
+	$(PY) -m venv $(PLUGINS)
+	$(PLUGINS)/bin/python -m pip --disable-pip-version-check install -q -e . pytest pytest-timeout \
+		-r tests/plugins/requirements.txt
+	$(PLUGINS)/bin/python -m pip --disable-pip-version-check install -q --no-deps \
+		-r tests/plugins/plugins.txt
 	@touch $@

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import dataclasses
 import sys
 import types
 import typing
@@ -56,6 +57,16 @@ class ModelMeta(msgspec.StructMeta):
         if not any(isinstance(base, ModelMeta) for base in bases):
             return super().__new__(mcls, name, bases, namespace, **kwargs)
         return _make_class(mcls, super().__new__, name, bases, namespace, kwargs)
+
+    @property
+    def __match_args__(cls) -> tuple[str, ...]:
+        """Names for patterns by position."""
+        found: tuple[str, ...] = msgspec.StructMeta.__match_args__.__get__(cls)  # type: ignore[attr-defined]  # a descriptor in C
+        return found
+
+    @__match_args__.setter
+    def __match_args__(cls, value: tuple[str, ...]) -> None:
+        """`dataclasses.dataclass` says what is known already: models may be passed to it."""
 
     def __getattribute__(cls, name: str) -> Any:
         if name[0] != "_":
@@ -169,12 +180,21 @@ def _declare(
             default=value,
             type=annotation,
         )
+    if isinstance(default, dataclasses.Field):
+        default = _default_of(default)
     if default is msgspec.NODEFAULT:
         required, value = not names.may_be_none(annotation), None
     else:
         required, value = False, default
     resolved = names.resolve(annotation, annotation)
     return field_for_type(resolved)(field=field, type=annotation, required=required, default=value)
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return what ``dataclasses.field(...)`` says of the default: the field itself if it makes it."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field
+    return msgspec.NODEFAULT if field.default is dataclasses.MISSING else field.default
 
 
 def _inherited(bases: tuple[type, ...]) -> dict[str, FieldDescriptor[Any]]:
@@ -219,6 +239,8 @@ def _set_struct_defaults(
             namespace.pop(field, None)
             if name:
                 namespace[field] = msgspec.field(name=name)
+        elif isinstance(default, dataclasses.Field):
+            namespace[field] = msgspec.field(default_factory=default.default_factory, name=name)
         elif isinstance(default, _MUTABLE) or isinstance(type(default), ModelMeta):
             namespace[field] = msgspec.field(default_factory=_copier(default), name=name)
         else:

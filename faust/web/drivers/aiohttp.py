@@ -176,13 +176,14 @@ def _native(response: Any) -> web.StreamResponse:
         return native
     if response.status == 204:
         return web.Response(status=204, headers=response.headers)
+    kind = response.content_type or ""
+    if ";" not in kind and response.charset:
+        kind = f"{kind}; charset={response.charset}"
     return web.Response(
         body=response.body,
         status=response.status,
         reason=response.reason,
-        content_type=response.content_type,
-        charset=response.charset,
-        headers=response.headers,
+        headers={"Content-Type": kind, **response.headers},
     )
 
 

@@ -5,7 +5,7 @@ import pickle
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -770,3 +770,23 @@ def test_replacing_a_method_of_record_changes_what_is_written(monkeypatch):
 def test_records_can_be_referred_to_weakly():
     line = Line("a")
     assert weakref.ref(line)() is line
+
+
+def test_a_model_may_be_made_a_dataclass_and_use_fields_of_dataclasses() -> None:
+    """As packages do that make schemas from dataclasses."""
+
+    class Order(Record):
+        name: str = field()
+        tags: list[str] = field(default_factory=lambda: ["new"])
+        count: int = field(default=1)
+
+    assert dataclass(Order) is Order
+    assert [each.name for each in fields(Order)] == ["name", "tags", "count"]
+    one, other = Order("a"), Order("a")
+    one.tags.append("old")
+    assert (other.tags, other.count) == (["new"], 1)
+    with pytest.raises(TypeError):
+        Order()  # type: ignore[call-arg]
+    match one:
+        case Order(name, tags, count):
+            assert (name, tags, count) == ("a", ["new", "old"], 1)
