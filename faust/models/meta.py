@@ -191,7 +191,7 @@ def _declare(
 
 
 def _default_of(field: dataclasses.Field[Any]) -> Any:
-    """Return what ``dataclasses.field(...)`` says of the default: the field itself if it makes it."""
+    """Return what a field of `dataclasses` says of the default: itself where it makes it."""
     if field.default_factory is not dataclasses.MISSING:
         return field
     return msgspec.NODEFAULT if field.default is dataclasses.MISSING else field.default
