@@ -355,7 +355,8 @@ class Worker(mode.Worker):
         level = level_number(self.loglevel or "WARN")
         root = logging.getLogger()
         if self.logging_config:
-            logging.config.dictConfig({"version": 1, **self.logging_config})
+            defaults = {"version": 1, "disable_existing_loggers": False}
+            logging.config.dictConfig({**defaults, **self.logging_config})
             if self.loglevel:
                 root.setLevel(level)
         else:

@@ -240,8 +240,13 @@ class Command:
 
 
 class AppCommand(Command):
-    """A command that needs the app."""
+    """A command that needs the app.
 
+    Attributes:
+        needs_broker: Whether it may connect to the broker.
+    """
+
+    needs_broker: ClassVar[bool] = True
     abstract: ClassVar[bool] = True
     require_app: ClassVar[bool] = True
 
@@ -259,7 +264,7 @@ class AppCommand(Command):
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
         """As `Command.execute`; a broker that is away is waited for 30 seconds at most."""
-        if self.app.conf.broker_unavailable_timeout is None:
+        if self.needs_broker and self.app.conf.broker_unavailable_timeout is None:
             self.app.conf.broker_unavailable_timeout = BROKER_PATIENCE
         self.app.client_only = True
         return await super().execute(*args, **kwargs)

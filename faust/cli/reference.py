@@ -114,4 +114,4 @@ def _environment(option: click.Option) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    print(reference())

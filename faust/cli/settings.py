@@ -27,6 +27,7 @@ class settings(AppCommand):
     """
 
     abstract = False
+    needs_broker = False
     examples = """
     Examples:
       faust -A myproj.app settings            all of them
