@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from faust.testing.apps import running
     from faust.testing.broker import Faults, MemoryBroker, memory_broker
     from faust.testing.clock import DeadlockError, VirtualClock, VirtualLoop, run_virtual
 
@@ -17,6 +18,7 @@ __all__ = [
     "VirtualLoop",
     "memory_broker",
     "run_virtual",
+    "running",
 ]
 
 _HOMES = {
@@ -27,6 +29,7 @@ _HOMES = {
     "VirtualLoop": "clock",
     "memory_broker": "broker",
     "run_virtual": "clock",
+    "running": "apps",
 }
 
 

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-
-from tests.docs.blocks import blocks_of, prose_of
-from tests.docs.parsing import PARSERS
-from tests.docs.running import Page
+from docs_blocks import blocks_of, prose_of
+from docs_parsing import PARSERS
+from docs_running import Page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -41,10 +40,8 @@ def test_every_block_of_a_page_is_run_or_parsed(document: Path) -> None:
         if block.language in PARSERS:
             PARSERS[block.language](block.code)
         elif block.language == "text":
-            before = block.follows
-            assert before is not None and before.language in RUN, (
-                f"{block.place}: output of nothing"
-            )
+            before = block.follows.language if block.follows else ""
+            assert before in RUN, f"{block.place}: output of nothing"
         else:
             assert block.language in RUN, f"{block.place}: nobody runs {block.language!r}"
 

@@ -1,6 +1,6 @@
 """Runs the Python blocks of one page, one after the other, as one program.
 
-Started by `tests.docs.running` with a JSON list of [language, code, place]; prints a JSON list of
+Started by `docs_running` with a JSON list of [language, code, place]; prints a JSON list of
 what each has printed.
 """
 

@@ -24,8 +24,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from docs_blocks import Block, blocks_of
+
 from examples.flights.worker import free_port
-from tests.docs.blocks import Block, blocks_of
 
 __all__ = ["Page", "run"]
 
@@ -91,7 +92,7 @@ class Page:
             return
         source = self.folder / "page.json"
         source.write_text(json.dumps([[b.language, b.code, b.place] for b in script]))
-        program = str(ROOT / "tests" / "docs" / "script.py")
+        program = str(ROOT / "tests" / "docs" / "docs_script.py")
         printed = run(sys.executable, program, str(source), folder=self.folder)
         outputs = {id(b.follows): b for b in self.blocks if b.language == "text"}
         for block, found in zip(script, json.loads(printed.splitlines()[-1]), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 __all__ = ["Block", "blocks_of", "prose_of"]
@@ -53,7 +54,7 @@ class Block:
 def blocks_of(document: Path) -> list[Block]:
     """Return all blocks of a page, in order."""
     found = list(_fenced(document))
-    for before, block in zip(found, found[1:], strict=False):
+    for before, block in pairwise(found):
         block.follows = before
     return found
 
