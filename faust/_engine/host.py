@@ -317,12 +317,12 @@ class Host(Service):
         await self.connect()
         if self.conf.reply_create_topic:
             await self.start_replies()
-        self.prepare_processing()
+        await self.prepare_processing()
         if self.should_process and (self.agents or self._streams_of_no_agent or len(self.topics)):
             await self._start_processing()
         await self.on_operational()
 
-    def prepare_processing(self) -> None:
+    async def prepare_processing(self) -> None:
         """Called before it is decided whether there is anything to read."""
 
     async def start_replies(self) -> None:
@@ -344,9 +344,10 @@ class Host(Service):
 
         assert self.connection is not None
         self.watch_tables()
-        await _start(self.topics)
+        await start_again(self.tables)
+        await start_again(self.topics)
         for agent in self.agents.values():
-            await _start(agent)
+            await start_again(agent)
         await self._settle()
         self.engine = Engine(self, self.connection)
         await self.engine.start()
@@ -527,6 +528,7 @@ class Host(Service):
             steps.append(self._reply_reader.stop)
         if self.connection is not None:
             steps.append(self.connection.close)
+        steps.append(self._stop_tables)
         for step in steps:
             try:
                 await step()
@@ -536,8 +538,12 @@ class Host(Service):
                 logger.error("Stopping: %s", exc)
         self._reply_reader = None
         self.connection = None
-        self.tables.close_stores()
         self.tables.frozen = False
+
+    async def _stop_tables(self) -> None:
+        if self.tables.started:
+            await self.tables.stop()
+        self.tables.close_stores()
 
     async def _stop_background(self) -> None:
         if self._background is not None:
@@ -570,7 +576,7 @@ class Host(Service):
         }
 
 
-async def _start(service: Service) -> None:
+async def start_again(service: Service) -> None:
     """Start a service, also one that was stopped before."""
     if service._stopped.is_set():
         service.service_reset()

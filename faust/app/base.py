@@ -18,7 +18,7 @@ from warnings import warn
 from zoneinfo import ZoneInfo
 
 from faust._core.threads import ThreadBridge
-from faust._engine.host import Host
+from faust._engine.host import Host, start_again
 from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
 from faust._engine.signals import Signal, SyncSignal
 from faust._values import TP, Headers, HeadersArg, Message
@@ -75,6 +75,9 @@ class App(Host):
     """
 
     abstract = False
+
+    #: Kept so that it is not collected while it runs.
+    _starting_leader: asyncio.Future[Any] | None = None
 
     Settings: ClassVar[type[_Settings]] = _Settings
 
@@ -840,6 +843,8 @@ class App(Host):
     async def on_stop(self) -> None:
         try:
             await self.on_before_shutdown.send(self)
+            if "leader" in self._made and self.leader.started:
+                await self.leader.stop()
             await super().on_stop()
             client = self._made.pop("http_client", None)
             if client is not None:
@@ -883,17 +888,17 @@ class App(Host):
         """
         if self.conf.topic_disable_leader:
             return False
-        if self.engine is not None and "leader" not in self._made:
-            self.leader.subscribe()
+        if self.engine is not None and not self.leader.started:
+            self._starting_leader = asyncio.ensure_future(self.leader.maybe_start())
         return self.leader.is_leader()
 
-    def prepare_processing(self) -> None:
+    async def prepare_processing(self) -> None:
         """Take part in the choice of a leader, where something runs on the leader only."""
         if self.conf.topic_disable_leader:
             return
         declared: list[TaskSpec | TimerSpec] = [*self.registry.tasks, *self.registry.timers]
         if "leader" in self._made or any(each.on_leader for each in declared):
-            self.leader.subscribe()
+            await start_again(self.leader)
 
     # -- showing ---------------------------------------------------------------------------------
 

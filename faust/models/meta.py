@@ -240,7 +240,8 @@ def _set_struct_defaults(
             if name:
                 namespace[field] = msgspec.field(name=name)
         elif isinstance(default, dataclasses.Field):
-            namespace[field] = msgspec.field(default_factory=default.default_factory, name=name)
+            make: Any = default.default_factory
+            namespace[field] = msgspec.field(default_factory=make, name=name)
         elif isinstance(default, _MUTABLE) or isinstance(type(default), ModelMeta):
             namespace[field] = msgspec.field(default_factory=_copier(default), name=name)
         else:
