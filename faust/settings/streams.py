@@ -15,6 +15,8 @@ class StreamSettings(Section, title="Streams"):
         Int(1),
         default=1000,
         env="STREAM_BUFFER_MAXSIZE",
-        text="""How many events a stream may hold that it has not finished, those collected by
-        ``take`` included; reading its partitions pauses above. One batch may exceed it.""",
+        text="""How many events a stream may hold that were handed to it and are not finished: those
+        that ``take`` collects, those under ``noack()`` that nobody has acknowledged yet, and what
+        waits in a channel in memory. Whole batches that wait unread are limited by bytes: 4 MiB
+        for each partition, 64 MiB in all.""",
     )

@@ -5,13 +5,29 @@ from __future__ import annotations
 import sys
 import types
 import warnings
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import faust
+from faust.transport.drivers.memory import MemoryTransport
 from tests.unit.vocabulary.vocabulary_world import World, fails, send_all, until, virtual
 
-__all__ = ["World", "as_path", "fails", "send_all", "spy_on", "until", "virtual"]
+__all__ = [
+    "EFFECTS",
+    "World",
+    "as_path",
+    "asked_for",
+    "effect_of",
+    "fails",
+    "run_whole",
+    "send_all",
+    "spy_on",
+    "until",
+    "virtual",
+    "whole_app",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: A module in which classes are put, so that they have a path.
 MODULE = "classes_of_these_tests"
@@ -70,6 +86,50 @@ async def run_whole(world: World, app: faust.App) -> None:
         await until(lambda: sum(o for tp, o in world.committed().items() if "orders" in tp) == 3)
 
 
-def directory(path: Path) -> World:
-    """Return a world whose apps keep their data below a directory."""
-    return World(path)
+# -- which test shows the effect of which setting ------------------------------------------------
+
+#: Setting -> names of the tests that show its effect.
+EFFECTS: dict[str, list[str]] = {}
+
+
+def effect_of(*names: str) -> Callable[[F], F]:
+    """Note that a test shows the effect of these settings."""
+
+    def note(test: F) -> F:
+        for name in names:
+            EFFECTS.setdefault(name, []).append(test.__name__)
+        return test
+
+    return note
+
+
+class SpyingTransport(MemoryTransport):
+    """The broker in memory; notes what it is made with, and asked for."""
+
+    made_with: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, urls: Any, options: Any) -> None:
+        super().__init__(urls, options)
+        self.made_with["transport"] = options
+
+    def reader(self, options: Any) -> Any:
+        self.made_with["reader"] = options
+        return super().reader(options)
+
+    def producer(self, options: Any) -> Any:
+        self.made_with["producer"] = options
+        return super().producer(options)
+
+    def membership(self, options: Any) -> Any:
+        self.made_with["membership"] = options
+        return super().membership(options)
+
+
+async def asked_for(world: World, **settings: Any) -> dict[str, Any]:
+    """Start an app with a transport that spies, and return what it was asked for."""
+    SpyingTransport.made_with.clear()
+    scheme = as_path(SpyingTransport, ".")
+    app = whole_app(world, broker=f"{scheme}://{world.name}", **settings)
+    async with app:
+        pass
+    return dict(SpyingTransport.made_with)

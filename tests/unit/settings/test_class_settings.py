@@ -11,7 +11,16 @@ from typing import Any
 
 import aiohttp
 import pytest
-from settings_world import World, as_path, run_whole, spy_on, until, virtual, whole_app
+from settings_world import (
+    World,
+    as_path,
+    effect_of,
+    run_whole,
+    spy_on,
+    until,
+    virtual,
+    whole_app,
+)
 from yarl import URL
 
 import faust
@@ -70,6 +79,7 @@ def cases() -> list[tuple[str, str]]:
     return [(name, method) for name, methods in ON_THE_EVENT_PATH.items() for method in methods]
 
 
+@effect_of(*ON_THE_EVENT_PATH)
 @pytest.mark.parametrize(("name", "method"), cases())
 def test_a_method_of_a_subclass_is_called(name: str, method: str, world: World) -> None:
     called: list[str] = []
@@ -208,6 +218,7 @@ def test_the_assignor_finds_keys_by_the_partitioner_of_the_app() -> None:
 # -- the leader ------------------------------------------------------------------------------------
 
 
+@effect_of("LeaderAssignor")
 @pytest.mark.parametrize("leads", [True, False])
 def test_a_leader_assignor_of_ones_own_decides_who_leads(world: World, leads: bool) -> None:
     class Mine(LeaderAssignor):
@@ -274,6 +285,7 @@ def web_app(**settings: Any) -> faust.App:
     return faust.App("routed", broker="memory://", web_port=0, web_bind="127.0.0.1", **settings)
 
 
+@effect_of("Router", "HttpClient")
 def test_a_router_of_ones_own_sends_requests_where_it_wants_with_the_client_of_the_app() -> None:
     """(pitfalls C50)"""
     requested: list[str] = []
@@ -369,6 +381,7 @@ def same_log() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
+@effect_of("Worker")
 def test_a_worker_of_ones_own_runs_the_app(same_log: None, tmp_path: Path) -> None:
     called: list[str] = []
 
