@@ -35,6 +35,8 @@ from mode.utils.logging import level_number
 from faust._core import inspection
 from faust._core.attendant import Attendant, Rate, end_process
 from faust._core.logs import log_handler
+from faust._core.loops import LoopFactory, loop_factory_for
+from faust._core.signals import SignalHandlers
 from faust.exceptions import FaustError, ImproperlyConfigured
 from faust.utils.statusline import StatusLine
 
@@ -49,28 +51,6 @@ logger = logging.getLogger(__name__)
 #: How long a thread may keep the others from running (seconds); Python's own is 0.005.
 SWITCH_INTERVAL = 0.001
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-def loop_factory_for(name: str | None) -> LoopFactory | None:
-    """Return what makes an event loop: ``aio`` (also ``None``) or ``uvloop``.
-
-    Raises:
-        ImproperlyConfigured: there is no such loop, or it is not installed.
-    """
-    if name in (None, "", "aio"):
-        return None
-    if name != "uvloop":
-        raise ImproperlyConfigured(f"there is no event loop {name!r}: use aio or uvloop")
-    try:
-        import uvloop
-    except ImportError as exc:
-        raise ImproperlyConfigured(
-            "the event loop uvloop is not installed: pip install 'faust[uvloop]', or leave out -L"
-        ) from exc
-    factory: LoopFactory = uvloop.new_event_loop
-    return factory
 
 
 class Worker(mode.Worker):
@@ -130,7 +110,13 @@ class Worker(mode.Worker):
         self.announce_ready: Callable[[], None] | None = None
         self._loop_factory = loop_factory
         self._signals: list[signal.Signals] = []
-        self._old_handlers: dict[signal.Signals, Any] = {}
+        self._handlers = SignalHandlers(
+            SIGINT=self._on_signal,
+            SIGTERM=self._on_signal,
+            SIGQUIT=self._on_quit,
+            SIGUSR1=self._on_look,
+            SIGUSR2=self._on_debug,
+        )
         self._asked_to_stop: asyncio.Event | None = None
         self._attendant: Attendant | None = None
         self._line: StatusLine | None = None
@@ -212,7 +198,7 @@ class Worker(mode.Worker):
                 self.failure = result
         finally:
             asked.cancel()
-            self._restore_signal_handlers()
+            self._handlers.restore()
 
     async def on_first_start(self) -> None:
         """Set up logging, sensors and signals; override and call ``super()`` to add to it."""
@@ -261,7 +247,7 @@ class Worker(mode.Worker):
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
-            self._restore_signal_handlers()
+            self._handlers.restore()
             loop.close()
 
     stop_and_shutdown_loop = stop_and_shutdown
@@ -292,29 +278,8 @@ class Worker(mode.Worker):
 
     def install_signal_handlers(self) -> None:
         """Let signals stop this worker (does nothing outside of the main thread)."""
-        if self._old_handlers:
-            return
         self._asked_to_stop = self._asked_to_stop or asyncio.Event()
-        try:
-            for name, handler in self._handlers().items():
-                if (number := getattr(signal, name, None)) is not None:
-                    self._old_handlers[number] = signal.signal(number, handler)
-        except ValueError:
-            return
-
-    def _handlers(self) -> dict[str, Callable[[int, FrameType | None], None]]:
-        return {
-            "SIGINT": self._on_signal,
-            "SIGTERM": self._on_signal,
-            "SIGQUIT": self._on_quit,
-            "SIGUSR1": self._on_look,
-            "SIGUSR2": self._on_debug,
-        }
-
-    def _restore_signal_handlers(self) -> None:
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
-        self._old_handlers.clear()
+        self._handlers.install()
 
     def _on_quit(self, number: int, frame: FrameType | None) -> None:
         os.write(2, b"\nfaust: SIGQUIT: ending without a last commit\n")

@@ -89,6 +89,7 @@ class Running:
         self, process: subprocess.Popen[str], terminal: Iterator[str] | None = None
     ) -> None:
         self.process = process
+        self._on_terminal = terminal is not None
         self.out: list[str] = []
         self.err: list[str] = []
         self._news = threading.Condition()
@@ -104,7 +105,7 @@ class Running:
     def _read(self, stream: object, lines: list[str]) -> None:
         for line in stream:  # type: ignore[attr-defined]  # a text file
             with self._news:
-                lines.append(line.rstrip("\n"))
+                lines.append(line if self._on_terminal else line.rstrip("\n"))
                 self._news.notify_all()
 
     def wait_for(self, pattern: str, *, times: int = 1) -> re.Match[str]:
@@ -112,13 +113,18 @@ class Running:
         deadline = time.monotonic() + PATIENCE
         with self._news:
             while True:
-                found = [m for line in [*self.out, *self.err] if (m := re.search(pattern, line))]
+                found = [m for line in self._lines() if (m := re.search(pattern, line))]
                 if len(found) >= times:
                     return found[-1]
                 left = deadline - time.monotonic()
                 assert left > 0, f"no {pattern!r} in\n{self.told()}"
                 assert self.process.poll() is None or self._reading(), self.told()
                 self._news.wait(min(left, 0.2))
+
+    def _lines(self) -> list[str]:
+        if self._on_terminal:  # what comes from it is cut anywhere
+            return plain("".join(self.out)).splitlines()
+        return [*self.out, *self.err]
 
     def _reading(self) -> bool:
         return any(reader.is_alive() for reader in self._readers)

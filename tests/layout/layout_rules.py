@@ -78,7 +78,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rocksdict": ("faust.stores.rocksdb",),
     "setproctitle": ("faust._core.inspection",),
     "sqlite3": ("faust.transport.drivers.sqlite",),
-    "uvloop": ("faust.worker",),
+    "uvloop": ("faust._core.loops",),
     "venusian": ("faust.utils.venusian",),
     "yarl": ("",),
 }
