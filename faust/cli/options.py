@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from faust.cli.version import installed_version
+from faust.settings.reference import help_text
 
 __all__ = ["SHARED", "group_options", "worker_options"]
 
@@ -34,7 +35,7 @@ def worker_options() -> list[click.Option]:
             ["--blocking-timeout"],
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            help="Say so when the event loop is blocked for longer [10].",
+            help=help_text("blocking_timeout"),
         ),
         click.Option(
             ["--console-port"],
@@ -56,7 +57,9 @@ def group_options() -> list[click.Parameter]:
             help="The app: module, module:attribute, module.attribute, or a file.",
         ),
         click.Option(["-q", "--quiet/--no-quiet"], help="Print nothing that is not asked for."),
-        click.Option(["--debug/--no-debug"], help="Show more.", envvar=["FAUST_DEBUG", "F_DEBUG"]),
+        click.Option(
+            ["--debug/--no-debug"], help=help_text("debug"), envvar=["FAUST_DEBUG", "F_DEBUG"]
+        ),
         click.Option(
             ["-W", "--workdir"],
             type=click.Path(file_okay=False),
@@ -68,7 +71,7 @@ def group_options() -> list[click.Parameter]:
             ["-D", "--datadir"],
             type=click.Path(file_okay=False),
             metavar="DIR",
-            help="Where the app keeps its data [{id}-data].",
+            help=help_text("datadir"),
         ),
         click.Option(["--json"], is_flag=True, help="Print JSON instead of tables."),
         click.Option(

@@ -11,13 +11,13 @@ from faust.cli.base import AppCommand
 from faust.cli.params import option
 from faust.cli.state import State
 from faust.exceptions import ImproperlyConfigured
+from faust.settings.reference import help_text
 
 if TYPE_CHECKING:
     from faust.cli.supervise import Place
 
 __all__ = ["worker"]
 
-_PORT = "Port of the web server; 0 takes any that is free [6066]."
 _PROCESSES = """Run so many workers of the group under one parent, which starts again those that
 die. Their ports count up from the web port."""
 
@@ -57,12 +57,13 @@ class worker(AppCommand):
       faust -A myproj.app worker --reload -l info
     """
     options = [
-        option("--with-web/--without-web", "web", default=None, help="Start the web server? [yes]"),
-        option("-p", "--web-port", type=int, callback=_checked_port, metavar="PORT", help=_PORT),
-        option("-b", "--web-bind", metavar="ADDRESS", help="Address it listens at [0.0.0.0]."),
-        option("-h", "--web-host", metavar="HOST", help="Name that others reach this machine by."),
-        option("--web-transport", metavar="URL", help="tcp://, or unix:///path [tcp://]."),
-        option("-D", "--datadir", metavar="DIR", help="Where the app keeps its data."),
+        option("--with-web/--without-web", "web", default=None, help=help_text("web_enabled")),
+        option("-p", "--web-port", type=int, callback=_checked_port, metavar="PORT",
+               help=help_text("web_port")),
+        option("-b", "--web-bind", metavar="ADDRESS", help=help_text("web_bind")),
+        option("-h", "--web-host", metavar="HOST", help=help_text("web_host")),
+        option("--web-transport", metavar="URL", help=help_text("web_transport")),
+        option("-D", "--datadir", metavar="DIR", help=help_text("datadir")),
         option(
             "--processes", type=int, callback=_checked_count, metavar="N", help=_PROCESSES
         ),

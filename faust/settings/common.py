@@ -150,7 +150,9 @@ class CommonSettings(Section, title="Common"):
         Bool(),
         default=False,
         env="APP_DEBUG",
-        text="Shows more: the page of statistics is on unless it is switched off itself.",
+        option="--debug, --no-debug",
+        text="""Shows more: what commands do, and all statistics on the status page, unless
+        ``web_stats_enabled`` is off.""",
     )
     env_prefix = setting(
         Text(),

@@ -118,7 +118,7 @@ def keywords_module(settings: type[Settings] = Settings) -> str:
 def help_text(name: str, settings: type[Settings] = Settings) -> str:
     """Return a setting in one sentence with its default, for an option of the command line."""
     definition = settings.SETTINGS[name]
-    sentence = definition.text.replace("``", "").split(". ")[0].split(": ")[0].split("; ")[0]
+    sentence = definition.text.replace("``", "").split(". ")[0]
     return f"{sentence.rstrip('.')} [{definition.default_text.strip(chr(39))}]."
 
 
