@@ -100,6 +100,17 @@ class Web(Service):
         view.view_path = page.path
         return view
 
+    async def answer(self, view: View, request: Any) -> Any:
+        """Let a view answer a request, and sensors know of it."""
+        sensors = self.app.sensors
+        state = sensors.on_web_request_start(self.app, request, view=view)
+        response = None
+        try:
+            response = await view(request)
+            return response
+        finally:
+            sensors.on_web_request_end(self.app, request, response, state, view=view)
+
     def url_for(self, view_name: str, **kwargs: Any) -> str:
         """Return the path of a view by its name, with its parameters filled in.
 

@@ -139,10 +139,10 @@ class Web(base.Web):
 
     async def _answer(self, view: View, request: Request) -> Any:
         if view.in_server:
-            return await view(request)
+            return await self.answer(view, request)
         if self._main.is_closed():
             return view.error(503, "This worker is stopping")
-        running = asyncio.run_coroutine_threadsafe(view(request), self._main)
+        running = asyncio.run_coroutine_threadsafe(self.answer(view, request), self._main)
         try:
             return await asyncio.wrap_future(running)
         except (CancelledError, asyncio.CancelledError):
