@@ -390,10 +390,33 @@ DIFFERENCES = (
     Difference(
         "Settings",
         "Settings that have lost their meaning.",
-        "A warning where the app means the same without them, else an error that says what to use.",
+        "A warning where the app means the same without them, or where they are off; else an error "
+        "that says what to use.",
         "Remove it; the worker says why.",
         setting("*", where=_is_retired),
         general=True,
+    ),
+    Difference(
+        "Settings",
+        "`url`, `producer_linger_ms`.",
+        "Old names of `broker` and `producer_linger`: read, with a warning.",
+        "Use the new names.",
+        setting("url"),
+        setting("producer_linger_ms"),
+    ),
+    Difference(
+        "Settings",
+        "`stream_buffer_maxsize` is 4,096.",
+        "1,000, as the guide says; it counts events handed out and not finished.",
+        "Look at the number again, if you set one.",
+        setting("stream_buffer_maxsize"),
+    ),
+    Difference(
+        "Settings",
+        "`loghandlers` are added to those there are.",
+        "They are the only ones.",
+        "Add the handler for the console to the list, if you want it.",
+        setting("loghandlers"),
     ),
     Difference(
         "Settings",
@@ -412,9 +435,9 @@ DIFFERENCES = (
     ),
     Difference(
         "Web",
-        "CORS for the whole server (`web_cors_options`).",
-        "Refused; per page, `cors_options`.",
-        "Set cors_options for each page.",
+        "`web_cors_options` limits methods to GET, PUT, POST and DELETE.",
+        "All methods; what a page says itself (`cors_options`) goes before.",
+        "Name methods in allow_methods, if they should be limited.",
         setting("web_cors_options"),
     ),
     Difference(

@@ -51,6 +51,19 @@ UNSEEN: dict[str, tuple[str, ...]] = {
         "are waited for 30 s.",
     ),
     "Settings": (
+        "`key_serializer` is `raw`.",
+        "`broker_commit_every` is 10,000.",
+        "`producer_linger` is 0, `producer_max_batch_size` 16,384.",
+        "`producer_metadata_max_age_ms`, `producer_connections_max_idle_ms` have a client of their "
+        "own.",
+        "`blocking_timeout` is off.",
+        "`web_metrics_enabled` is off, and means `/performance/`.",
+        "`broker_credentials` is read from `BROKER_CREDENTIALS`.",
+        "`env_prefix` applies to all variables.",
+        '`version="2"` is a `TypeError`.',
+        "Assigning a setting that was read warns.",
+        "`Settings.SETTINGS` holds parameters of `faust.types.settings.params`; settings of your "
+        "own are made by decorators.",
         "Variables such as `DEBUG=0` count as true.",
         '`timezone="UTC"` needs pytz.',
         "`@app.on_configured` and others need `.connect`.",
