@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from faust.auth import SASLCredentials as SASLCredentials
     from faust.auth import SSLCredentials as SSLCredentials
     from faust.channels import Channel as Channel
+    from faust.cli.base import AppCommand as AppCommand
+    from faust.cli.base import Command as Command
     from faust.events import Event as Event
     from faust.models import FieldDescriptor as FieldDescriptor
     from faust.models import Model as Model
@@ -78,8 +80,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Agent": "faust.agents",
     "App": "faust.app",
+    "AppCommand": "faust.cli.base",
     "Channel": "faust.channels",
     "Codec": "faust.serializers",
+    "Command": "faust.cli.base",
     "Event": "faust.events",
     "FieldDescriptor": "faust.models",
     "GSSAPICredentials": "faust.auth",
@@ -119,8 +123,10 @@ __all__ = [
     "VERSION",
     "Agent",
     "App",
+    "AppCommand",
     "Channel",
     "Codec",
+    "Command",
     "Event",
     "FieldDescriptor",
     "GSSAPICredentials",

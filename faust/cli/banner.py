@@ -63,7 +63,9 @@ def _rows(app: Any, log: str, loop: str | None) -> list[tuple[str, str]]:
             f"{platform.python_implementation()} {platform.python_version()} "
             f"({platform.system()} {platform.machine()}){f', {loop}' if loop else ''}",
         ),
+        ("drivers", _drivers(app)),
         ("datadir", str(conf.datadir.absolute())),
+        ("appdir", str(conf.appdir.absolute())),
     ]
     return rows
 
@@ -72,6 +74,15 @@ def _names(app: Any, names: Any) -> str:
     from faust._core.names import shorten_name
 
     return ", ".join(sorted(shorten_name(name, app.conf.origin) for name in names)) or "none"
+
+
+def _drivers(app: Any) -> str:
+    from faust._engine.connection import transport_class
+
+    versions = [transport_class(app.conf.broker[0].scheme).driver_version]
+    if app.conf.web_enabled:
+        versions.append(app.web.driver_version)
+    return ", ".join(version.replace("=", " ") for version in versions)
 
 
 def _web(app: Any) -> str:

@@ -133,11 +133,12 @@ class worker(AppCommand):
             )
         if not place.index:
             return
-        transport = str(conf.web_transport)
+        transport = conf.web_transport
+        own = f"unix://{transport.path}.{place.index}" if transport.scheme == "unix" else None
         self.app.use_command_line(
             web_port=conf.web_port and conf.web_port + place.index,
             tabledir=f"{conf.tabledir}-{place.index}",
-            web_transport=f"{transport}.{place.index}" if transport.startswith("unix:") else None,
+            web_transport=own,
         )
 
     def _make(self, loop_factory: Any) -> Any:

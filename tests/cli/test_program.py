@@ -343,3 +343,10 @@ def test_on_worker_init_is_sent_once_for_each_start(name: str) -> None:
     assert invoke("-A", name, "agents").status == 0
     assert invoke("--help", app=import_module(f"{name}_pkg.mod").app).status == 0
     assert seen == [name]
+
+
+def test_the_classes_of_commands_are_public_names() -> None:
+    """(pitfalls A17)"""
+    assert faust.AppCommand is faust.cli.AppCommand
+    assert faust.Command is faust.cli.Command
+    assert {"AppCommand", "Command", "Model"} <= set(faust.__all__)
