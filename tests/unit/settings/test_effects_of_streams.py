@@ -181,9 +181,12 @@ def test_new_topics_are_made_as_the_settings_say(
     @virtual
     async def flow() -> None:
         create = world.broker.create_topic
-        monkeypatch.setattr(
-            world.broker, "create_topic", lambda spec: (made.append(spec), create(spec))
-        )
+
+        def noted(spec: Any) -> None:
+            made.append(spec)
+            create(spec)
+
+        monkeypatch.setattr(world.broker, "create_topic", noted)
         app = world.app(topic_partitions=5, topic_replication_factor=3)
         app.agent(app.topic("orders", internal=True))(_read)
         async with app:
@@ -431,7 +434,8 @@ def test_reading_begins_where_it_is_said(world: World, reset: str, read: list[st
     async def flow() -> None:
         app = world.app(consumer_auto_offset_reset=reset)
         world.create("orders", 1)
-        async with world.app("other") as other:
+        other = world.app("other")
+        async with other:
             await send_all(other.topic("orders"), ["old"])
         seen = reading(app)
         async with app:

@@ -140,8 +140,9 @@ def test_what_is_gone_is_in_the_reference_and_says_why_when_it_is_read(name: str
 
 @pytest.mark.parametrize("name", sorted(RETIRED))
 def test_what_is_gone_is_ignored_with_a_warning_where_it_was_off(name: str) -> None:
+    off: dict[str, Any] = {name: False}
     with pytest.warns(FutureWarning, match=f"setting '{name}' has no effect: "):
-        Settings("x", env={}, **{name: False})
+        Settings("x", env={}, **off)
 
 
 # -- the guide -------------------------------------------------------------------------------------
@@ -181,7 +182,8 @@ def test_the_guide_and_the_definition_say_the_same(name: str) -> None:
     classes = [dict, "collections:OrderedDict"]
     for sample in classes if "Type" in kind else GUIDE_SAMPLES[kind]:
         if name != "id":
-            assert Settings("x", env={}, **{name: sample}).source_of(name).level == "keyword"
+            given: dict[str, Any] = {name: sample}
+            assert Settings("x", env={}, **given).source_of(name).level == "keyword"
     told = field(block, "default")
     said = definition.default_text.replace("datetime.", "").strip("'")
     same = {

@@ -91,15 +91,18 @@ def test_a_variable_is_read_with_and_without_faust_in_front(env: dict[str, str],
 
 
 def test_the_variable_for_the_address_has_no_doubled_prefix() -> None:
+    """(pitfalls B13)"""
     assert conf(env={"FAUST_WEB_BIND": "127.0.0.1"}).web_bind == "127.0.0.1"
 
 
 def test_the_blocking_timeout_is_read_from_the_environment() -> None:
+    """(pitfalls B14)"""
     assert conf(env={"FAUST_BLOCKING_TIMEOUT": "2.5"}).blocking_timeout == 2.5
 
 
 @pytest.mark.parametrize("text", ["0", "false", "No", "OFF", ""])
 def test_a_false_text_in_the_environment_is_false(text: str) -> None:
+    """(pitfalls C66)"""
     assert conf(env={"APP_WEB_ENABLED": text}).web_enabled is False
     assert conf(env={"APP_DEBUG": text}).debug is False
 
@@ -110,6 +113,7 @@ def test_a_true_text_in_the_environment_is_true(text: str) -> None:
 
 
 def test_the_version_of_the_environment_enters_the_id() -> None:
+    """(pitfalls B5)"""
     settings = conf(env={"APP_VERSION": "3"})
     assert (settings.id, settings.version, settings.appdir) == ("x-v3", 3, Path("x-data/v3"))
 
@@ -191,6 +195,7 @@ def test_a_misspelt_attribute_of_an_object_is_warned_about() -> None:
 
 
 def test_an_unknown_setting_is_an_error_with_a_suggestion() -> None:
+    """(pitfalls B1)"""
     with pytest.raises(ImproperlyConfigured, match=r"'topic_partition'; did you mean 'topic_part"):
         conf(topic_partition=3)
 
@@ -201,6 +206,7 @@ def test_an_unknown_setting_without_a_likeness_is_an_error_all_the_same() -> Non
 
 
 def test_assigning_an_unknown_setting_is_an_error() -> None:
+    """(pitfalls D)"""
     with pytest.raises(ImproperlyConfigured, match="did you mean 'web_port'"):
         conf().wep_port = 3  # type: ignore[attr-defined]
 
@@ -232,6 +238,7 @@ def test_old_and_new_name_together_are_an_error() -> None:
 
 
 def test_a_setting_that_is_gone_and_harmless_is_ignored_with_a_warning() -> None:
+    """(pitfalls B17)"""
     with pytest.warns(FutureWarning, match="'producer_threaded' has no effect: all sockets"):
         conf(producer_threaded=True)
     settings = conf()
@@ -240,8 +247,12 @@ def test_a_setting_that_is_gone_and_harmless_is_ignored_with_a_warning() -> None
 
 
 def test_a_setting_that_is_gone_and_would_be_missed_is_an_error() -> None:
+    """(pitfalls B3)"""
     with pytest.raises(ImproperlyConfigured, match="sent at once, and delivered before"):
         conf(stream_publish_on_commit=True)
+    for name in ("broker_consumer", "broker_producer"):
+        with pytest.raises(ImproperlyConfigured, match=f"'{name}' is not supported: one broker"):
+            conf(**{name: "kafka://other"})
 
 
 # -- types ---------------------------------------------------------------------------------------
@@ -328,11 +339,13 @@ def test_a_wrong_value_is_one_sentence_that_names_the_setting(name: str, value: 
     ],
 )
 def test_values_are_converted(name: str, given: Any, read: Any) -> None:
+    """(pitfalls C56: the version as text)"""
     assert getattr(conf(**{name: given}), name) == read
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Berlin"])
 def test_a_timezone_may_be_given_by_name(name: str) -> None:
+    """(pitfalls C55)"""
     assert str(conf(timezone=name).timezone) == name
 
 
@@ -409,6 +422,7 @@ def test_an_unimportable_path_names_setting_path_and_what_is_missing(
     ],
 )
 def test_the_id_is_composed(given: dict[str, Any], id: str) -> None:
+    """(pitfalls B4, C56)"""
     settings = conf(**given)
     assert (settings.id, settings.name) == (id, "x")
 
@@ -496,6 +510,7 @@ def test_debug_shows_statistics() -> None:
 
 
 def test_broker_url_and_store_url_are_the_settings_broker_and_store() -> None:
+    """(pitfalls D)"""
     settings = conf(broker_url="kafka://a", store_url="rocksdb://")
     assert settings.broker_url == settings.broker == [URL("kafka://a:9092")]
     assert settings.store_url == settings.store
