@@ -17,10 +17,6 @@ __all__ = ["ROUTED", "Router"]
 
 #: Marks a request that another worker sent on: it is answered here, whatever we think.
 ROUTED = "X-Faust-Routed"
-#: What belongs to one connection, and is not sent on.
-_OF_THE_CONNECTION = frozenset(
-    {"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"}
-)
 
 
 class Router:
@@ -89,7 +85,7 @@ class Router:
 
         Raises:
             SameNode: it is this one.
-            ServiceUnavailable: no worker is known to have the key.
+            ServiceUnavailable: no worker is known to have the key, or it does not answer.
         """
         try:
             url = self.key_store(table_name, key)
@@ -102,7 +98,7 @@ class Router:
 
         Raises:
             SameNode: it is this one.
-            ServiceUnavailable: no worker is known to have the key.
+            ServiceUnavailable: no worker is known to have the key, or it does not answer.
         """
         try:
             url = self.external_topic_key_store(topic, key)
@@ -128,20 +124,11 @@ class Router:
             raise SameNode
 
     async def _send_on(self, url: URL, request: Request) -> Response:
-        from faust.web.messages import Response
+        from faust.web.drivers.forwarding import forward
 
         self._check_other(url)
-        headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_THE_CONNECTION}
         target = f"{str(url).rstrip('/')}{request.rel_url}"
-        async with self.app.http_client.request(
-            request.method, target, data=await request.read(), headers={**headers, ROUTED: "1"}
-        ) as answer:
-            return Response(
-                await answer.read(),
-                status=answer.status,
-                content_type=answer.content_type,
-                charset=answer.charset,
-            )
+        return await forward(self.app.http_client, target, request, {ROUTED: "1"})
 
 
 def _nobody(key: Any, where: str) -> Exception:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, Unpack, over
 from warnings import warn
 from zoneinfo import ZoneInfo
 
+from mode import Service
+
 from faust._core.threads import ThreadBridge
 from faust._engine.host import Host, start_again
 from faust._engine.registry import PageSpec, TaskSpec, TimerSpec
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+W = TypeVar("W")
 
 
 class App(Host):
@@ -117,6 +120,7 @@ class App(Host):
         self.finalized = False
         self.in_worker = False
         self.tracer: Any = None
+        self._own_web_server: Any = None
 
     # -- configuration -----------------------------------------------------------------------
 
@@ -656,7 +660,7 @@ class App(Host):
         return table_route(
             self,
             table,
-            query_param=query_param or shard_param,
+            query_param=_query_param("table_route", query_param, shard_param),
             match_info=match_info,
             exact_key=exact_key,
         )
@@ -676,7 +680,7 @@ class App(Host):
         return topic_route(
             self,
             topic,
-            query_param=query_param or shard_param,
+            query_param=_query_param("topic_route", query_param, shard_param),
             match_info=match_info,
             exact_key=exact_key,
         )
@@ -699,6 +703,35 @@ class App(Host):
         if isinstance(service, type):
             venusian.attach(service, lambda _found: None, category="faust.service")
         return service
+
+    def web_server(self, service: W) -> W:
+        """Put a `mode.Service`, a class or an instance, in the place of the whole web server.
+
+        It is started before anything else, with ``web_enabled`` only, in the app's own event loop,
+        and stopped last.  What ``@app.page`` declares, and the pages that every worker has, are
+        served by it or not at all.
+
+        Raises:
+            ImproperlyConfigured: there is one already.
+        """
+        if self._own_web_server is not None:
+            raise ImproperlyConfigured(
+                f"@app.web_server: there is one already, {self._own_web_server!r}"
+            )
+        self._own_web_server = service
+        return service
+
+    @property
+    def web_server_url(self) -> str:
+        """Where the web server is found: its attribute ``url`` where it is your own and has one."""
+        own = getattr(self._own_web_server, "url", None)
+        return str(own or self.web.url)
+
+    def on_webserver_init(self, web: Any) -> None:
+        """Override to add to the web server (``web.route``, ``web.add_static``) before it starts.
+
+        It is called once for each server, also if that is started again.
+        """
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -859,18 +892,25 @@ class App(Host):
             return  # a simulation has one thread
         self.watchdog.start()
         if self.conf.web_enabled:
-            if self.web.started:
-                self.web.service_reset()
             try:
-                await self.web.start()
+                await self._start_web()
             except BaseException:
                 self.watchdog.stop()
                 raise
 
+    async def _start_web(self) -> None:
+        """Start the web server, or what ``@app.web_server`` has put in its place."""
+        if isinstance(self._own_web_server, type):
+            self._own_web_server = self._own_web_server(beacon=self.beacon)
+        serves = self._own_web_server or self.web
+        if serves.started:
+            serves.service_reset()
+        await serves.start()
+
     async def _stop_around(self) -> None:
-        web = self._made.get("web")
-        if web is not None and web.started:
-            await web.stop()
+        for web in (self._own_web_server, self._made.get("web")):
+            if isinstance(web, Service) and web.started:
+                await web.stop()
         if "watchdog" in self._made:
             self.watchdog.stop()
 
@@ -927,6 +967,19 @@ def _zone(given: str | tzinfo | None) -> tzinfo | None:
     if given is not None and not isinstance(given, tzinfo):
         raise ImproperlyConfigured(f"crontab: a tzinfo or the name of a zone, not {given!r}")
     return given
+
+
+def _query_param(name: str, given: str | None, shard_param: str | None) -> str | None:
+    if shard_param is None:
+        return given
+    if given is not None:
+        raise TypeError(f"{name}() takes either query_param or shard_param, its older name")
+    warn(
+        f"{name}(shard_param={shard_param!r}) is deprecated: use query_param={shard_param!r}",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return shard_param
 
 
 def _same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from mode import Service
 
+from faust.exceptions import ImproperlyConfigured
 from faust.web.cors import CorsOptions
-from faust.web.messages import Response
+from faust.web.messages import Request, Response
 from faust.web.views import View, view_from
 
-__all__ = ["Page", "Web"]
+__all__ = ["Page", "Request", "Response", "Web"]
 
 _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 
@@ -53,8 +54,15 @@ class Web(Service):
         super().__init__(**options)
         self.app = app
         self.pages: list[Page] = []
-        self.statics: list[tuple[str, Path]] = []
+        self.statics: list[tuple[str, Path, dict[str, Any]]] = []
         self.port: int | None = None
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Let the app add to it, before it starts for the first time."""
+        if not self._prepared:
+            self._prepared = True
+            self.app.on_webserver_init(self)
 
     # -- what there is -------------------------------------------------------------------------
 
@@ -75,10 +83,20 @@ class Web(Service):
         label = name or getattr(handler, "__name__", pattern)
         self.pages.append(Page(pattern, view_from(handler), label, cors_options))
 
-    def add_static(self, prefix: str, path: Path | str, **_options: Any) -> None:
-        """Serve the files of a directory below ``prefix``; before the server starts."""
+    def add_static(self, prefix: str, path: Path | str, **options: Any) -> None:
+        """Serve the files of a directory below ``prefix``; before the server starts.
+
+        Arguments:
+            options: As for the server's own router (``show_index``, ``append_version``, ...).
+
+        Raises:
+            RuntimeError: it has started.
+            ImproperlyConfigured: there is no such directory.
+        """
         self._check_not_started(prefix)
-        self.statics.append((prefix, Path(path)))
+        if not Path(path).is_dir():
+            raise ImproperlyConfigured(f"files below {prefix!r}: there is no directory '{path}'")
+        self.statics.append((prefix, Path(path), options))
 
     def _check_not_started(self, path: str) -> None:
         if self.port is not None:
@@ -130,12 +148,26 @@ class Web(Service):
         conf = self.app.conf
         url = conf.canonical_url
         if conf.web_transport.scheme == "unix":
-            return str(conf.web_transport)
+            return f"unix://{conf.web_transport.path}"
         if url.host == gethostname():
             bound = conf.web_bind
             host = "localhost" if bound in ("", "0.0.0.0", "::") else bound
             url = url.with_host(host)
         return str(url)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    async def read_request_content(self, request: Request) -> Any:
+        """Return the body of a request."""
+        return await request.read()
+
+    def response_to_bytes(self, response: Response) -> Any:
+        """Return a whole response as bytes, to keep it somewhere."""
+        return response.to_bytes()
+
+    def bytes_to_response(self, s: Any) -> Response:
+        """Return the response that `response_to_bytes` has made bytes of."""
+        return Response.from_bytes(s)
 
     # -- responses -------------------------------------------------------------------------------
 

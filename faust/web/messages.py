@@ -211,6 +211,23 @@ class Response:
         options["content_type"] = options.get("content_type") or "text/plain"
         return cls(value.encode(), charset="utf-8", **options)
 
+    def to_bytes(self) -> bytes:
+        """Return all of it as bytes: a line of JSON, then the body."""
+        head = {
+            "status": self.status,
+            "reason": self.reason,
+            "content_type": self.content_type,
+            "charset": self.charset,
+            "headers": dict(self.headers),
+        }
+        return _json.dumps(head) + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Response:
+        """Return the response that `to_bytes` has made ``data`` of."""
+        head, _, body = data.partition(b"\n")
+        return cls(body, **_json.loads(head))
+
     @classmethod
     def from_result(cls, value: Any) -> Any:
         """Return what a view returned as a response: ``None`` is 204, text text, the rest JSON."""

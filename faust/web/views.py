@@ -189,7 +189,16 @@ class View:
 
     async def read_request_content(self, request: Request) -> Any:
         """Return the body of a request."""
-        return await request.read()
+        return await self.web.read_request_content(request)
+
+    def response_to_bytes(self, response: Response) -> Any:
+        """Return a whole response as bytes, to keep it somewhere."""
+        return self.web.response_to_bytes(response)
+
+    def bytes_to_response(self, s: Any) -> Response:
+        """Return the response that `response_to_bytes` has made bytes of."""
+        made: Response = self.web.bytes_to_response(s)
+        return made
 
 
 Handler = Callable[..., Awaitable[Any]]

@@ -72,6 +72,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "faust.serializers",
         "faust.utils.json",
     ),
+    "multidict": ("faust.web.drivers",),
     "prometheus_client": ("faust.sensors.prometheus",),
     "pytest": ("faust.testing",),
     "rich": ("faust.cli", "faust.utils.terminal", "faust.worker"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from faust.web.apps import health, metrics, router, status, tables
+from faust.web.apps import health, metrics, router, stats, status, tables
 from faust.web.base import Page
 
 __all__ = ["built_in_pages"]
@@ -16,6 +16,8 @@ def built_in_pages(app: Any) -> Iterator[Page]:
     conf = app.conf
     yield from health.PAGES
     yield from status.PAGES
+    if conf.web_stats_enabled:
+        yield from stats.PAGES
     if conf.web_tables_enabled:
         yield from tables.PAGES
     if conf.web_router_enabled:

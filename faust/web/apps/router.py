@@ -1,4 +1,7 @@
-"""``/router/``: which worker has which partition, and which key."""
+"""``/router/``: which worker has which partition, and which key.
+
+``/router/`` is about tables, ``/router/topics/`` about what agents read.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,18 @@ from faust.web.views import View
 __all__ = ["PAGES"]
 
 
-class Owners(View):
-    """Who has what."""
+class EveryTableOwners(View):
+    """Who has the partitions of all tables."""
+
+    in_server = True
+
+    async def get(self, request: Request, **params: Any) -> Response:
+        """Answer with changelog topic -> partition -> URL of the worker."""
+        return self.json(_by_topic(self.app.router.tables_metadata()))
+
+
+class TopicOwners(View):
+    """Who has the partitions of the topics that agents read."""
 
     in_server = True
 
@@ -70,7 +83,8 @@ def _by_topic(places: Mapping[str, Mapping[str, list[int]]]) -> dict[str, dict[s
 
 
 PAGES = [
-    Page("/router/", Owners, "router:list"),
+    Page("/router/", EveryTableOwners, "router:list"),
+    Page("/router/topics/", TopicOwners, "router:topics"),
     Page("/router/{name}/", TableOwners, "router:detail"),
     Page("/router/{name}/{key:.+}/", KeyOwner, "router:key"),
 ]

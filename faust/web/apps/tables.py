@@ -58,8 +58,6 @@ class TableKey(View):
         return self._elsewhere(table, key)
 
     def _elsewhere(self, table: Any, key: str) -> Response:
-        if not table.slices:
-            raise ServiceUnavailable(f"table {table.name!r} is not restored on this worker yet")
         for candidate in keys_from_text(table.key_type, key):
             url = _owner(self.app, table, candidate)
             if url:
@@ -69,6 +67,8 @@ class TableKey(View):
                     content_type=None,
                     headers={"Location": f"{url.rstrip('/')}{path}"},
                 )
+        if _is_incomplete(self.app, table):
+            raise ServiceUnavailable(f"table {table.name!r} is not restored on this worker yet")
         raise NotFound(f"table {table.name!r} has no key {key!r} here", table=table.name, key=key)
 
 
@@ -115,6 +115,14 @@ def _look_up(table: Any, key: Any) -> Any:
     if hasattr(table, "get"):
         return table.get(key, _MISSING)
     return True if key in table else _MISSING
+
+
+def _is_incomplete(app: Any, table: Any) -> bool:
+    """Are partitions still to come that this worker has, or does it not know yet which?"""
+    places = app.router.table_metadata(table.name)
+    mine = places.get(str(app.conf.canonical_url), {}).get(table.changelog_topic_name, ())
+    here = _partitions(table)
+    return not places or any(partition not in here for partition in mine)
 
 
 def _owner(app: Any, table: Any, key: Any) -> str | None:

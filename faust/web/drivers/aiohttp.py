@@ -16,9 +16,11 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from faust.exceptions import ImproperlyConfigured
 from faust.web import base, cors
+from faust.web.drivers.forms import fields_of
 from faust.web.messages import Request, Response
 from faust.web.views import View
 
@@ -47,6 +49,7 @@ class Web(base.Web):
             ImproperlyConfigured: the port is in use, or may not be used.
         """
         self._main = asyncio.get_running_loop()
+        self.prepare()
         listening: Future[int] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(listening,), name="faust-web", daemon=True
@@ -68,6 +71,12 @@ class Web(base.Web):
             self._loop_here.call_soon_threadsafe(ending.set)
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
         self.port = None
+
+    async def wsgi(self) -> web.Application:
+        """Return the application, for an aiohttp server of your own in the running loop."""
+        self._main = asyncio.get_running_loop()
+        self.prepare()
+        return self._make_application()
 
     # -- in the thread ---------------------------------------------------------------------------
 
@@ -101,8 +110,8 @@ class Web(base.Web):
             *options.pop("middlewares", ()),
         ]
         application = web.Application(middlewares=middlewares, **options)
-        for prefix, directory in self.statics:
-            application.router.add_static(prefix, directory)
+        for prefix, directory, kept in self.statics:
+            application.router.add_static(prefix, directory, **kept)
         others = cors.options_from(self.app.conf.web_cors_options)
         for page in self.all_pages():
             handler = self._handler(self.make_view(page), page.cors_options or others)
@@ -153,12 +162,10 @@ class Web(base.Web):
 
 async def _read(carrier: web.Request) -> Request:
     """Read a request to its end, here where it arrives."""
+    body = await carrier.read()
     form: list[tuple[str, Any]] | None = None
-    body = b""
     if carrier.content_type.startswith("multipart/"):
-        form = list((await carrier.post()).items())
-    else:
-        body = await carrier.read()
+        form = await fields_of(carrier, body)
     return Request(
         method=carrier.method,
         url=carrier.url,
@@ -179,11 +186,11 @@ def _native(response: Any) -> web.StreamResponse:
     kind = response.content_type or ""
     if ";" not in kind and response.charset:
         kind = f"{kind}; charset={response.charset}"
+    headers = CIMultiDict(response.headers)  # of a forwarded answer: some may come several times
+    if kind:
+        headers.setdefault("Content-Type", kind)
     return web.Response(
-        body=response.body,
-        status=response.status,
-        reason=response.reason,
-        headers={"Content-Type": kind, **response.headers},
+        body=response.body, status=response.status, reason=response.reason, headers=headers
     )
 
 
