@@ -11,10 +11,10 @@ from typing import Any
 from faust.cli.base import Command, UsageError
 from faust.cli.differences import Difference, differences_in
 from faust.cli.known_differences import DIFFERENCES
+from faust.cli.migration_table import MIGRATION_TABLE
 from faust.cli.oldcode import Fact, facts_of
 from faust.cli.params import argument, option
 from faust.cli.state import State
-from faust.cli.unseen_differences import UNSEEN
 from faust.cli.watching import python_files
 
 __all__ = ["check_migration"]
@@ -68,26 +68,25 @@ class check_migration(Command):
 
     def _say_unseen(self) -> None:
         self.say("No source shows these; they hold for every app:\n")
-        for subject, all_earlier in UNSEEN.items():
-            self.say(f"{subject}")
-            for earlier in all_earlier:
-                self.say(f"    earlier: {earlier}")
-            self.say("")
+        for subject, rows in unseen().items():
+            self.say(f"{subject}\n")
+            for earlier, here in rows.items():
+                self.say(f"    earlier: {earlier}\n    here:    {here}\n")
 
     def _say_summary(self, found: list[tuple[Path, Fact, Difference]], *, everything: bool) -> None:
         kinds = len({difference.earlier for _, _, difference in found})
         places = f"{len(found)} places, {kinds} differences" if found else "Nothing that differs"
         self.say(f"{places}. What is there instead: docs/migrating.md")
         if not everything:
-            unseen = sum(map(len, UNSEEN.values()))
-            self.say(f"{unseen} more differences are seen in no source: --all lists them.")
+            more = sum(map(len, unseen().values()))
+            self.say(f"{more} more differences are seen in no source: --all lists them.")
 
 
 def _told(file: Path, fact: Fact, difference: Difference) -> str:
     return (
         f"{_short(file)}:{fact.line}: {_name(fact)}\n"
         f"    earlier: {difference.earlier}\n"
-        f"    here:    {difference.here}\n"
+        f"    here:    {_here(difference)}\n"
         f"    to do:   {difference.todo}\n"
     )
 
@@ -116,17 +115,30 @@ def _as_json(file: Path, fact: Fact, difference: Difference) -> dict[str, Any]:
         "what": _name(fact),
         "subject": difference.subject,
         "earlier": difference.earlier,
-        "here": difference.here,
+        "here": _here(difference),
         "todo": difference.todo,
+    }
+
+
+def _here(difference: Difference) -> str:
+    return MIGRATION_TABLE[difference.subject][difference.earlier]
+
+
+def unseen() -> dict[str, dict[str, str]]:
+    """Return the differences that no source shows: by subject, what was -> what is."""
+    seen = {(each.subject, each.earlier) for each in DIFFERENCES}
+    return {
+        subject: {e: here for e, here in rows.items() if (subject, e) not in seen}
+        for subject, rows in MIGRATION_TABLE.items()
     }
 
 
 def _unseen_as_json() -> list[dict[str, Any]]:
     nowhere = {"file": None, "line": None, "what": None}
     return [
-        {**nowhere, "subject": subject, "earlier": earlier, "here": None, "todo": None}
-        for subject, all_earlier in UNSEEN.items()
-        for earlier in all_earlier
+        {**nowhere, "subject": subject, "earlier": earlier, "here": here, "todo": None}
+        for subject, rows in unseen().items()
+        for earlier, here in rows.items()
     ]
 
 

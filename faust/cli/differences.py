@@ -46,7 +46,6 @@ class Difference:
     Attributes:
         subject: The section of ``docs/migrating.md``.
         earlier: What was, in the words of its table.
-        here: What is now, in the same words.
         todo: What to do about it.
         signs: What shows it.
         general: It is told only of facts that show no other.
@@ -56,14 +55,12 @@ class Difference:
         self,
         subject: str,
         earlier: str,
-        here: str,
         todo: str,
         *signs: Sign,
         general: bool = False,
     ) -> None:
         self.subject = subject
         self.earlier = earlier
-        self.here = here
         self.todo = todo
         self.signs = signs
         self.general = general
