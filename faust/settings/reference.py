@@ -38,15 +38,28 @@ Two variables are no settings: `APP_ENV_PREFIX` gives the prefix, and with `FAUS
 
 A setting of your own is an attribute of a subclass:
 
-```text
+```python
+import faust
+from faust.settings import setting
+from faust.settings.kinds import Text
+
+
 class Settings(faust.Settings):
     greeting = setting(Text(), default="hello", env="GREETING", text="What is said first.")
 
+
 class App(faust.App):
     Settings = Settings
+
+
+print(App("myapp").conf.greeting)
+print(App("myapp", env={"GREETING": "good morning"}).conf.greeting)
 ```
 
-(`setting` is in `faust.settings`, kinds such as `Text` in `faust.settings.kinds`.)
+```text
+hello
+good morning
+```
 
 "Since" is the version of Faust that brought it; 0.x are versions of faust-streaming.
 """
