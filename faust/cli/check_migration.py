@@ -70,8 +70,8 @@ class check_migration(Command):
         self.say("No source shows these; they hold for every app:\n")
         for subject, rows in unseen().items():
             self.say(f"{subject}\n")
-            for earlier, here in rows.items():
-                self.say(f"    earlier: {earlier}\n    here:    {here}\n")
+            for earlier in rows:
+                self.say(_difference(subject, earlier))
 
     def _say_summary(self, found: list[tuple[Path, Fact, Difference]], *, everything: bool) -> None:
         kinds = len({difference.earlier for _, _, difference in found})
@@ -83,12 +83,13 @@ class check_migration(Command):
 
 
 def _told(file: Path, fact: Fact, difference: Difference) -> str:
-    return (
-        f"{_short(file)}:{fact.line}: {_name(fact)}\n"
-        f"    earlier: {difference.earlier}\n"
-        f"    here:    {_here(difference)}\n"
-        f"    to do:   {difference.todo}\n"
-    )
+    where = f"{_short(file)}:{fact.line}: {_name(fact)}"
+    return f"{where}\n{_difference(difference.subject, difference.earlier)}"
+
+
+def _difference(subject: str, earlier: str) -> str:
+    here, why, todo = MIGRATION_TABLE[subject][earlier]
+    return f"    earlier: {earlier}\n    here:    {here}\n    why:     {why}\n    to do:   {todo}\n"
 
 
 def _name(fact: Fact) -> str:
@@ -109,26 +110,20 @@ def _name(fact: Fact) -> str:
 
 
 def _as_json(file: Path, fact: Fact, difference: Difference) -> dict[str, Any]:
-    return {
-        "file": _short(file),
-        "line": fact.line,
-        "what": _name(fact),
-        "subject": difference.subject,
-        "earlier": difference.earlier,
-        "here": _here(difference),
-        "todo": difference.todo,
-    }
+    place = {"file": _short(file), "line": fact.line, "what": _name(fact)}
+    return {**place, **_difference_as_json(difference.subject, difference.earlier)}
 
 
-def _here(difference: Difference) -> str:
-    return MIGRATION_TABLE[difference.subject][difference.earlier]
+def _difference_as_json(subject: str, earlier: str) -> dict[str, Any]:
+    here, why, todo = MIGRATION_TABLE[subject][earlier]
+    return {"subject": subject, "earlier": earlier, "here": here, "why": why, "todo": todo}
 
 
-def unseen() -> dict[str, dict[str, str]]:
-    """Return the differences that no source shows: by subject, what was -> what is."""
+def unseen() -> dict[str, list[str]]:
+    """Return the differences that no source shows: subject -> what was."""
     seen = {(each.subject, each.earlier) for each in DIFFERENCES}
     return {
-        subject: {e: here for e, here in rows.items() if (subject, e) not in seen}
+        subject: [earlier for earlier in rows if (subject, earlier) not in seen]
         for subject, rows in MIGRATION_TABLE.items()
     }
 
@@ -136,9 +131,9 @@ def unseen() -> dict[str, dict[str, str]]:
 def _unseen_as_json() -> list[dict[str, Any]]:
     nowhere = {"file": None, "line": None, "what": None}
     return [
-        {**nowhere, "subject": subject, "earlier": earlier, "here": here, "todo": None}
+        {**nowhere, **_difference_as_json(subject, earlier)}
         for subject, rows in unseen().items()
-        for earlier, here in rows.items()
+        for earlier in rows
     ]
 
 

@@ -46,7 +46,6 @@ class Difference:
     Attributes:
         subject: The section of ``docs/migrating.md``.
         earlier: What was, in the words of its table.
-        todo: What to do about it.
         signs: What shows it.
         general: It is told only of facts that show no other.
     """
@@ -55,13 +54,11 @@ class Difference:
         self,
         subject: str,
         earlier: str,
-        todo: str,
         *signs: Sign,
         general: bool = False,
     ) -> None:
         self.subject = subject
         self.earlier = earlier
-        self.todo = todo
         self.signs = signs
         self.general = general
 

@@ -1,4 +1,4 @@
-"""What differs from earlier versions of Faust: what to do about it, and what shows it.
+"""What shows that an app will notice a difference from earlier versions of Faust.
 
 There is an entry for every difference in ``docs/migrating.md``, in the words of its tables.
 The rest of those tables, which no source shows, is in `faust.cli.migration_table`.
@@ -71,140 +71,115 @@ DIFFERENCES = (
     Difference(
         "Errors",
         "An exception in an agent is logged, the event is acknowledged and lost.",
-        'Decide per app or agent: keep the default, or set agent_error_policy="skip" to '
-        "leave failing events out as before.",
         call("faust.App", lacking="agent_error_policy"),
     ),
     Difference(
         "Errors",
         "An event that cannot be decoded crashes the agent and is lost.",
-        'Keep the default, or set decode_error_policy="skip".',
         call("faust.App", lacking="decode_error_policy"),
     ),
     Difference(
         "Errors",
         "Supervisors restart agents (`supervisor_strategy`, `agent_supervisor`).",
-        "Remove it; agent_error_policy, agent_error_retries and agent_error_backoff decide.",
         setting("agent_supervisor"),
         call("app.agent", having="supervisor_strategy"),
     ),
     Difference(
         "Errors",
         "Errors in the key function of `group_by` are logged, the event is skipped.",
-        "See that the function cannot raise for an event that you want to keep.",
         call("stream.group_by", where=_by_function),
     ),
     Difference(
         "Errors",
         "Errors while importing a package in `autodiscover` are logged.",
-        "Import what is scanned once, and repair what cannot be imported.",
         setting("autodiscover"),
     ),
     Difference(
         "Delivery and rebalancing",
         "New topics are subscribed to after 45 s; patterns never.",
-        "Nothing, unless you worked around it.",
         call("app.topic", having="pattern"),
     ),
     Difference(
         "Delivery and rebalancing",
         "`stream_publish_on_commit`.",
-        "Remove it.",
         setting("stream_publish_on_commit"),
     ),
     Difference(
         "Delivery and rebalancing",
         '`processing_guarantee="exactly_once"` makes sends, changelogs and offsets one '
         "transaction.",
-        'Use "at_least_once"; make what reads the outputs accept a message twice.',
         setting("processing_guarantee", where=_is_exactly_once),
     ),
     Difference(
         "Delivery and rebalancing",
         "`table_standby_replicas` keeps warm copies.",
-        'Remove it, or set it to 0; for fast restarts use store="rocksdb://" on a disk that stays.',
         setting("table_standby_replicas", where=lambda fact: fact.value != 0),
     ),
     Difference(
         "Delivery and rebalancing",
         "A first read without a committed offset may skip events under `latest`.",
-        "Nothing, unless you worked around it.",
         setting("consumer_auto_offset_reset", where=lambda fact: fact.value == "latest"),
     ),
     Difference(
         "Brokers",
         "`kafka://` only (and an unfinished `confluent://`).",
-        "Use kafka://.",
         setting("broker", where=_begins("confluent")),
         setting("broker_url", where=_begins("confluent")),
     ),
     Difference(
         "Brokers",
         "`broker_consumer`, `broker_producer`: two brokers.",
-        "Use the setting broker; an app for each broker, if there are two.",
         setting("broker_consumer"),
         setting("broker_producer"),
     ),
     Difference(
         "Brokers",
         "Versions of the protocol are settings.",
-        "Remove it.",
         setting("*_api_version"),
     ),
     Difference(
         "Agents",
         "Two agents with one name: the second replaces the first.",
-        "Give one of them another name; its topic and its group position change with it, "
-        "unless you name the topic.",
         agent("same name"),
     ),
     Difference(
         "Agents",
         "An agent that is not `async`, or has sinks and does not yield, fails when started.",
-        "Make it async.",
         agent("not async"),
     ),
     Difference(
         "Agents",
         "`test_context()` replaces the channel; what the agent sends goes to the real broker.",
-        "Values are serialized now: compare with what comes out of the topic, and put "
-        "keys where tables are written.",
         call("*.test_context"),
     ),
     Difference(
         "Agents",
         "Agents with `concurrency` above 1 may write tables.",
-        "Use concurrency=1 and more partitions, or write the table in an agent of its own.",
         write("concurrency"),
     ),
     Difference(
         "Streams and channels",
         "`noack()` is forgotten by the next operator.",
-        "Nothing, unless you repeated it.",
         call("stream.noack"),
     ),
     Difference(
         "Streams and channels",
         "`echo()` drops keys and headers.",
-        "Nothing, unless the topics' readers relied on it.",
         call("stream.echo"),
     ),
     Difference(
         "Streams and channels",
         "`async with event` acknowledges after an exception, too.",
-        "Look at what happens after an exception in the block: the event comes again.",
         with_("event"),
     ),
     Difference(
         "Streams and channels",
         "`event.acked` is never set.",
-        "Nothing, unless you relied on it being false.",
         attribute("event.acked"),
     ),
     Difference(
         "Streams and channels",
         "`s1 & s2`, `join` and its relatives: accepted, and wrong or `NotImplementedError`.",
-        "Write one agent for both topics, with a table for what waits for its partner.",
         call("stream.join"),
         call("stream.*_join"),
         call("table.*join"),
@@ -214,28 +189,23 @@ DIFFERENCES = (
     Difference(
         "Streams and channels",
         "`topic.send(value=None)` writes `null`.",
-        "Nothing where a tombstone is meant; where null was: "
-        'value=b"null", value_serializer="raw".',
         call("*.send", where=_sends_none),
         call("*.cast", where=_sends_none),
     ),
     Difference(
         "Streams and channels",
         "Deriving a topic changes the shared schema, and drops `replicas`, `acks`, `maxsize`.",
-        "Nothing, unless you set them again.",
         call("*.derive"),
         call("*.derive_topic"),
     ),
     Difference(
         "Streams and channels",
         "`stream_buffer_maxsize` counts events in a queue.",
-        "Look at the number again: it bounds memory now, take() included.",
         setting("stream_buffer_maxsize"),
     ),
     Difference(
         "Tables",
         "Objects changed in place are not recorded.",
-        "Remove what copies the value back, if you like; both work.",
         change("item"),
         change("item.append"),
         change("item.update"),
@@ -246,7 +216,6 @@ DIFFERENCES = (
     Difference(
         "Tables",
         "Tables may be written from timers, pages and channels.",
-        "Send a message to an agent that writes the table.",
         write("timer"),
         write("crontab"),
         write("task"),
@@ -256,13 +225,11 @@ DIFFERENCES = (
     Difference(
         "Tables",
         "Another number of partitions than the source topic: an error late, or wrong results.",
-        "Use the partition count of the topics that feed it, or leave partitions= out.",
         call("app.*Table", having="partitions"),
     ),
     Difference(
         "Tables",
         "Window ranges end 0.1 s before the next (`[1000.0,1009.9]`).",
-        "Give the table another name (or the app another version), and feed it from the start.",
         call("table.tumbling"),
         call("table.hopping"),
         call("table.using_window"),
@@ -270,48 +237,40 @@ DIFFERENCES = (
     Difference(
         "Tables",
         "`now()` and `relative_to_now()` within a stream use the last window written.",
-        "Use current() or relative_to_stream() where the events' time was meant.",
         call("item.now"),
         call("table.relative_to_now"),
     ),
     Difference(
         "Tables",
         "`len`, `keys`, `items` of windowed tables need `key_index=True`, a second table.",
-        "Remove key_index=.",
         call("app.*Table", having="key_index"),
     ),
     Difference(
         "Tables",
         "Windows expire by the wall clock, locally, without tombstones; `on_window_close` "
         "gets no data.",
-        "Look at the handler: it gets the window's last value, when the events' time has "
-        "passed it.",
         call("app.*Table", having="on_window_close"),
     ),
     Difference(
         "Tables",
         "`app.SetTable` logs operations, one by one; `table[k] = {...}` and operands "
         "other than sets fail.",
-        "Give the table another name, and feed it from the start.",
         call("app.SetTable"),
         call("app.SetGlobalTable"),
     ),
     Difference(
         "Tables",
         "The manager of a set table listens on `{table}-setmanager`.",
-        "Send to the new topic.",
         call("app.Set*Table", having="start_manager"),
     ),
     Difference(
         "Tables",
         "Two partitions may write one key of a global table.",
-        "Make sure that each key is written through events of one partition.",
         call("app.GlobalTable"),
     ),
     Difference(
         "Tables",
         "`recovery_buffer_size`, `standby_buffer_size`, `use_partitioner`.",
-        "Remove it.",
         call("app.*Table", having="recovery_buffer_size"),
         call("app.*Table", having="standby_buffer_size"),
         call("app.*Table", having="use_partitioner"),
@@ -319,14 +278,12 @@ DIFFERENCES = (
     Difference(
         "Tables",
         "RocksDB files of an earlier version.",
-        "Delete the old files; the first start restores.",
         setting("store", where=_begins("rocksdb")),
         setting("store_url", where=_begins("rocksdb")),
     ),
     Difference(
         "Tables",
         "The Aerospike store.",
-        "Use rocksdb:// or memory://.",
         setting("store", where=_begins("aerospike")),
         setting("store_url", where=_begins("aerospike")),
         setting("*aerospike*"),
@@ -334,59 +291,50 @@ DIFFERENCES = (
     Difference(
         "Settings",
         "Unknown settings are ignored.",
-        "Correct the name, or remove it.",
         setting("*", where=_is_unknown),
         general=True,
     ),
     Difference(
         "Settings",
         "Settings that have lost their meaning.",
-        "Remove it; the worker says why.",
         setting("*", where=_is_retired),
         general=True,
     ),
     Difference(
         "Settings",
         "`url`, `producer_linger_ms`.",
-        "Use the new names.",
         setting("url"),
         setting("producer_linger_ms"),
     ),
     Difference(
         "Settings",
         "`stream_buffer_maxsize` is 4,096.",
-        "Look at the number again, if you set one.",
         setting("stream_buffer_maxsize"),
     ),
     Difference(
         "Settings",
         "`loghandlers` are added to those there are.",
-        "Add the handler for the console to the list, if you want it.",
         setting("loghandlers"),
     ),
     Difference(
         "Settings",
         "`broker_url`, `store_url` have no effect.",
-        "See that this is the URL that you want: it counts now.",
         setting("broker_url"),
         setting("store_url"),
     ),
     Difference(
         "Settings",
         "`id_format` and `APP_VERSION` do not enter the id.",
-        "See that the id stays what it was: group, topics and directories are named after it.",
         setting("id_format"),
     ),
     Difference(
         "Web",
         "`web_cors_options` limits methods to GET, PUT, POST and DELETE.",
-        "Name methods in allow_methods, if they should be limited.",
         setting("web_cors_options"),
     ),
     Difference(
         "Web",
         "Blueprints, view caches, `/graph/`.",
-        "Use @app.page for each view.",
         imported("faust.web.Blueprint"),
         imported("faust.web.blueprints*"),
         imported("faust.web.cache*"),
@@ -396,8 +344,6 @@ DIFFERENCES = (
     Difference(
         "Sensors and others",
         "Sensors are called for every event.",
-        "See that on_stream_event_in and its like are still wanted: only overridden hooks "
-        "are called for every event.",
         class_("faust.Sensor"),
         class_("faust.sensors.*Sensor"),
         class_("faust.Monitor"),
@@ -406,7 +352,6 @@ DIFFERENCES = (
     Difference(
         "Sensors and others",
         "Statsd, Datadog, OpenTelemetry and tracing sensors.",
-        "Use faust.sensors.prometheus, or a sensor of your own.",
         imported("faust.sensors.datadog*"),
         imported("faust.sensors.statsd*"),
         imported("faust.sensors.opentelemetry*"),
@@ -415,7 +360,6 @@ DIFFERENCES = (
     Difference(
         "Sensors and others",
         "LiveCheck.",
-        "Leave it out for now.",
         imported("faust.livecheck*"),
         imported("faust.LiveCheck"),
         call("app.LiveCheck"),
@@ -423,7 +367,6 @@ DIFFERENCES = (
     Difference(
         "Sensors and others",
         "Compiled and plain code behave differently (`cython_optimizations`).",
-        "Remove it.",
         setting("cython_optimizations"),
     ),
 )

