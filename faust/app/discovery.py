@@ -6,19 +6,28 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from faust._core.names import module_name_of
 from faust.exceptions import ImproperlyConfigured
 from faust.utils import venusian
 
-if TYPE_CHECKING:
-    from faust.app.base import App
-
 __all__ = ["SCAN_CATEGORIES", "discover"]
 
 #: What is attached to what a decorator of the app has decorated.
 SCAN_CATEGORIES = ("faust.agent", "faust.command", "faust.page", "faust.service", "faust.task")
+
+
+class Discoverer(Protocol):
+    """What is asked of an app."""
+
+    @property
+    def conf(self) -> Any:
+        """Its settings: ``autodiscover`` and ``origin``."""
+
+    @property
+    def fixups(self) -> list[Any]:
+        """What other frameworks add."""
 
 
 class _Script:
@@ -29,7 +38,7 @@ _Script.__module__ = "__main__"
 
 
 def discover(
-    app: App, extra: Iterable[str], categories: Iterable[str], ignore: Iterable[Any]
+    app: Discoverer, extra: Iterable[str], categories: Iterable[str], ignore: Iterable[Any]
 ) -> None:
     """Import and scan what `App.discover` says."""
     modules = list(dict.fromkeys([*_wanted(app), *extra]))
@@ -41,7 +50,7 @@ def discover(
     venusian.scan(modules, categories=categories, ignore=ignore)
 
 
-def _wanted(app: App) -> list[str]:
+def _wanted(app: Discoverer) -> list[str]:
     wanted = app.conf.autodiscover
     if callable(wanted):
         return list(wanted())

@@ -42,7 +42,8 @@ class DjangoFixup(Fixup):
     def autodiscover_modules(self) -> Iterable[str]:
         """Return the packages of Django's apps."""
         configs: Iterable[Any] = _django("django.apps").apps.get_app_configs()
-        return [config.name for config in configs]
+        own = "faust.contrib."
+        return [config.name for config in configs if not config.name.startswith(own)]
 
 
 def _django(name: str) -> Any:

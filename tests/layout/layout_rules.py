@@ -61,6 +61,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("faust.transport.drivers.aiokafka", "faust.transport.records"),
     "click": ("faust.cli",),
     "croniter": ("faust.utils.cron",),
+    "django": ("faust.contrib.django",),
     "hypothesis": ("faust.testing",),
     "mode": ("",),
     "msgspec": (
