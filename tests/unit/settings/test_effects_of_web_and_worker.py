@@ -99,7 +99,7 @@ def test_other_workers_reach_this_one_at_its_canonical_url() -> None:
             pass
 
     async def client(session: aiohttp.ClientSession, url: str) -> None:
-        async with session.get(f"{url}/router/") as answer:
+        async with session.get(f"{url}/router/topics/") as answer:
             assert set((await answer.json())["orders"].values()) == {"http://proxy/shop"}
 
     serve(app, client)
