@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from faust._machines.buffering import Buffer
 from faust._machines.effects import Cursor
 from faust.exceptions import Skip
-from faust.streams import SKIPPED, Stream, _current, _reset
+from faust.streams import SKIPPED, Stream, _current
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class _Taker:
     async def run(self) -> AsyncIterator[list[Any]]:
         """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
         stream = self.stream
+        await stream.ensure_started()
         token = stream.take_over()
         try:
             while True:
@@ -82,8 +83,7 @@ class _Taker:
                     continue
                 await asyncio.sleep(0)
         finally:
-            if _current.get() is stream:
-                _reset(token)
+            stream.end_iteration(token)
 
     async def _next_batch(self) -> list[Item] | None:
         while True:

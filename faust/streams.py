@@ -90,6 +90,7 @@ class Stream(Service, Generic[T_co]):
     """
 
     abstract = False
+    mundane_level = "debug"
 
     def __init__(
         self,
@@ -363,6 +364,7 @@ class Stream(Service, Generic[T_co]):
 
     async def _iterate(self, feed: Feed, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         """Hand out values one by one (see the module's docstring: this is the hot path)."""
+        await self.ensure_started()
         load = self.channel.value_loader()
         sensors = self.app.sensors
         slow = bool(self._processors or wrap or self.sees_forwarded or self._merges)
@@ -469,8 +471,15 @@ class Stream(Service, Generic[T_co]):
                 feed.busy = clock() - taken_up
                 self._end_batch(feed, cursor, batch, batch.count - skipped)
         finally:
-            if _current.get() is self:
-                _reset(token)
+            self.end_iteration(token)
+
+    def end_iteration(self, token: Any) -> None:
+        """Be the current stream of this asyncio task no more (see `take_over`)."""
+        if _current.get() is self:
+            _reset(token)
+        stopped = getattr(self.channel, "on_stop_iteration", None)
+        if stopped is not None:
+            stopped()
 
     def _take_batch(self, entry: tuple[Cursor, Any]) -> None:
         self.cursor, self._batch = entry
@@ -585,6 +594,7 @@ class Stream(Service, Generic[T_co]):
         self, feed: Feed, wrap: Callable[[Any], Any] | None
     ) -> AsyncIterator[Any]:
         """Hand out single records of a feed that is shared, or whose acks come by hand."""
+        await self.ensure_started()
         load = self.channel.value_loader()
         sensors = self.app.sensors
         limit = max(1, self.app.conf.stream_buffer_maxsize)
@@ -648,8 +658,7 @@ class Stream(Service, Generic[T_co]):
                     _current.set(self)
                     began = perf_counter()
         finally:
-            if _current.get() is self:
-                _reset(token)
+            self.end_iteration(token)
 
     def _finish_record(self, cursor: Cursor, record: Any) -> None:
         """Finish an event: at once, or, where acks come by hand, hold its effects until then."""
@@ -695,6 +704,7 @@ class Stream(Service, Generic[T_co]):
     # -- iteration over what is not a topic ----------------------------------------------
 
     async def iterate_channel(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
+        await self.ensure_started()
         sensors = self.app.sensors
         token = self.take_over()
         source = _as_async_iterator(self.channel, self)
@@ -728,8 +738,7 @@ class Stream(Service, Generic[T_co]):
                     event.ack()
                 self._on_out(hooks)
         finally:
-            if _current.get() is self:
-                _reset(token)
+            self.end_iteration(token)
 
     # -- other forms of iteration -----------------------------------------------------
 
@@ -901,6 +910,12 @@ class Stream(Service, Generic[T_co]):
         """Something has changed for who waits."""
         if self._feed is not None:
             self._feed.wake()
+
+    async def ensure_started(self) -> None:
+        """Start, if it is not; called when the iteration begins."""
+        if self._stopped.is_set():
+            self.service_reset()
+        await self.maybe_start()
 
     async def on_start(self) -> None:
         """Run what was asked for at the start."""

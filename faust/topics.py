@@ -370,7 +370,7 @@ class Topic(Channel[T], Generic[T]):
             assert dump_value is not None
             pairs = None if headers is None else headers_as_list(headers)
             return (None if key is None else dump_key(key)), dump_value(value), pairs
-        pairs = headers_as_list(headers)
+        pairs = self.prepare_headers(headers)
         if hook is not None:
             hook(key, value, partition, timestamp, pairs)
         raw_key, pairs = self._prepare_key(key, key_serializer, schema, pairs)
@@ -382,6 +382,7 @@ class Topic(Channel[T], Generic[T]):
             overridden = (
                 type(self).prepare_key is not Topic.prepare_key
                 or type(self).prepare_value is not Topic.prepare_value
+                or type(self).prepare_headers is not Topic.prepare_headers
             )
             if overridden or self.schema is None:
                 return False

@@ -559,6 +559,8 @@ class Host(Service):
         finally:
             for agent in self.agents.values():
                 await agent.stop()
+            for stream in self._streams_of_no_agent:
+                await stream.stop()
             await self.topics.stop()
             self.engine = None
 

@@ -266,6 +266,8 @@ class Agent(Service):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running.clear()
+        for stream in self.streams():
+            await stream.stop()
         self.actors.clear()
 
     # -- partitions that come and go: to override --------------------------------------------

@@ -56,6 +56,7 @@ class Collection(Service):
     """
 
     abstract = False
+    mundane_level = "debug"
     #: Does it tell of every access (see `faust.tables.watched`)?
     watched: ClassVar[bool] = False
     #: The class without that, for those that do.

@@ -138,8 +138,17 @@ class TableManager(Service, Mapping[str, "Collection"]):
             store.close()
         self._stores.clear()
 
+    async def on_start(self) -> None:
+        """Start the tables."""
+        for table in self._tables.values():
+            if table._stopped.is_set():
+                table.service_reset()
+            await table.maybe_start()
+
     async def on_stop(self) -> None:
-        """Close the stores."""
+        """Stop the tables, and close the stores."""
+        for table in self._tables.values():
+            await table.stop()
         self.close_stores()
 
     # -- a mapping -------------------------------------------------------------------------

@@ -58,7 +58,8 @@ class _WatchedSetTable(SetTable[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        self.on_key_set(key, value)
+        if not isinstance(value, ChangeloggedSet):  # else it was told when it was changed
+            self.on_key_set(key, value)
 
     def __delitem__(self, key: Any) -> None:
         super().__delitem__(key)

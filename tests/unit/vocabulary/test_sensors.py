@@ -381,7 +381,7 @@ async def test_a_sensor_that_raises_is_logged_once_and_the_app_goes_on(
         async with app:
             for value in (1, 2, 3):
                 await send_all(topic, [value])
-                await until(lambda: app.committed_position(NUMBERS) == value)
+                await until(lambda at=value: app.committed_position(NUMBERS) == at)
             assert table["all"] == 6
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if "on_stream_event_in" in line]) == 1
