@@ -127,6 +127,13 @@ def test_an_app_that_raises_points_at_the_line_of_its_author(tmp_path: Path) -> 
     assert len(ended.err.splitlines()) == 1
 
 
+def test_help_with_an_app_that_cannot_be_imported_says_so(tmp_path: Path) -> None:
+    (tmp_path / "program_gone.py").write_text("import not_there_at_all\n")
+    ended = invoke("-A", "program_gone", "--help")
+    assert (ended.status, ended.out) == (2, "")
+    assert "No module named 'not_there_at_all' (program_gone.py, line 1)" in ended.err
+
+
 # -- options -------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,16 @@ def test_the_console_needs_aiomonitor_or_says_so(project: Path) -> None:
     with started(project, *args, cwd=project, FAUST_BROKER_URL="memory://") as running:
         running.wait_for("No console: aiomonitor is not installed")
         running.wait_for("Worker ready")
+
+
+def test_the_console_listens_where_it_is_asked_to(project: Path) -> None:
+    pytest.importorskip("aiomonitor")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with worker(project, "-l", "info", "--console-port", str(port)) as running:
+        running.wait_for("Worker ready")
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as console:
+            assert console.recv(100).startswith(b"\xff")  # telnet's first words
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0

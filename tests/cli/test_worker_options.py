@@ -138,7 +138,8 @@ def test_the_data_directory_may_stand_before_or_behind(
     assert str(app.conf.datadir) == datadir
 
 
-def test_the_banner_says_who_and_where(app: faust.App) -> None:
+def test_the_banner_says_who_and_where(app: faust.App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     app.Table("counts")
     shown = invoke("-L", "aio", "-l", "info", "worker", "-p", "7002", app=app).out
     rows = dict(
