@@ -143,6 +143,8 @@ class App(Host):
         if runs:
             self._warn_too_late("app.conf is assigned")
         conf.use(runs)
+        for name, value in self._cli_settings.items():
+            conf.change(name, value, COMMAND_LINE)
         self._conf = conf
         self._made.pop("serializers", None)
 
@@ -159,6 +161,8 @@ class App(Host):
                 return self._conf
             self._check_may_configure()
             self.on_before_configured.send(self)
+            if self._conf is not None:  # a handler has assigned it
+                return self._conf
             conf = self.Settings(
                 self._id,
                 env=self._env,

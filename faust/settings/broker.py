@@ -12,7 +12,9 @@ from faust.settings.params import Section, alias, computed, setting
 if TYPE_CHECKING:
     from faust.auth import Credentials
 
-__all__ = ["BrokerSettings"]
+__all__ = ["DEFAULT_BROKER_URL", "BrokerSettings"]
+
+DEFAULT_BROKER_URL = "kafka://localhost:9092"
 
 
 def _client_id(conf: Any) -> str:
@@ -40,7 +42,7 @@ class BrokerSettings(Section, title="Broker"):
 
     broker = setting(
         BrokerURLs(),
-        default="kafka://localhost:9092",
+        default=DEFAULT_BROKER_URL,
         env="BROKER_URL",
         renamed_from=("url",),
         text="""Where the broker is. ``kafka://host:port;host:port`` (``aiokafka://`` is the same)

@@ -9,7 +9,7 @@ from warnings import warn
 
 from faust.exceptions import AlreadyConfiguredWarning, ImproperlyConfigured
 from faust.settings.agents import AgentSettings, RPCSettings
-from faust.settings.broker import BrokerSettings
+from faust.settings.broker import DEFAULT_BROKER_URL, BrokerSettings
 from faust.settings.classes import ClassSettings
 from faust.settings.common import CommonSettings
 from faust.settings.consumer import ConsumerSettings
@@ -76,6 +76,9 @@ class Settings(
     Raises:
         ImproperlyConfigured: a setting is unknown, of the wrong type, or contradicts another.
     """
+
+    #: Where the broker is, if nobody says so.
+    DEFAULT_BROKER_URL: ClassVar[str] = DEFAULT_BROKER_URL
 
     SETTINGS_BY_SECTION: ClassVar[Mapping[str, list[Setting[Any, Any]]]]
     _names: ClassVar[Names]

@@ -130,6 +130,23 @@ def test_conf_may_be_assigned() -> None:
         app.conf = {"web_port": 1}  # type: ignore[assignment]
 
 
+def test_the_command_line_counts_with_assigned_settings_too() -> None:
+    app = faust.App("x")
+    app.use_command_line(web_port=7001)
+    app.conf = faust.Settings("x", web_port=7000, env={})
+    assert app.conf.web_port == 7001
+
+
+def test_a_handler_may_assign_all_settings() -> None:
+    app = faust.App("x", web_port=1)
+
+    @app.on_before_configured.connect
+    def configure(app: faust.App, **kwargs: Any) -> None:
+        app.conf = faust.Settings("x", web_port=7000, env={})
+
+    assert app.conf.web_port == 7000
+
+
 def test_the_serializers_of_assigned_settings_count() -> None:
     app = faust.App("x")
     assert app.topic("t").prepare_value({"a": 1}, None)[0] == b'{"a":1}'
@@ -141,16 +158,14 @@ def test_broker_url_none_means_the_default() -> None:
     """(pitfalls D: ``conf.broker_url = ...`` has no effect)"""
     app = faust.App("x", broker="kafka://given", env={})
 
-    @app.on_before_configured.connect
-    def before(app: Any, **kwargs: Any) -> None: ...
-
     @app.on_configured.connect
     def configure(app: Any, conf: Any, **kwargs: Any) -> None:
         unset: dict[str, str] = {}
         conf.broker_url = unset.get("FAUST_BROKER")
         conf.store_url = "rocksdb://"
 
-    assert [str(url) for url in app.conf.broker] == ["kafka://localhost:9092"]
+    assert [str(url) for url in app.conf.broker] == [faust.Settings.DEFAULT_BROKER_URL]
+    assert faust.Settings.DEFAULT_BROKER_URL == "kafka://localhost:9092"
     assert app.conf.store.scheme == "rocksdb"
 
 
