@@ -92,9 +92,12 @@ class Fleet:
             for place in self._places:
                 place.due = now
         for place in self._places:
-            if place.process is None and place.due is not None and place.due <= now:
+            due = place.process is None and place.due is not None and place.due <= now
+            if due and not self._stopping:
                 place.due, place.started_at = None, now
                 place.process = self._spawn(place.index)
+                if self._stopping:  # a signal came while it was being started
+                    place.process.send_signal(signal.SIGTERM)
 
     def send(self, number: int) -> None:
         """Hand a signal on to all; one that ends workers ends the whole."""
@@ -117,7 +120,8 @@ class Fleet:
         assert process is not None
         told = f"Worker {place.index} (process {process.pid}) {_how(status)}"
         if self._stopping or self._restarting:
-            if self._stopping and status:
+            ended_well = status in (0, -signal.SIGTERM, -signal.SIGINT)  # killed: it had not begun
+            if self._stopping and not ended_well:
                 self.status = max(self.status, 1)
                 self._tell(told)
         elif self._reloading:

@@ -140,3 +140,21 @@ def test_one_that_fails_waits_for_a_change_while_reloading() -> None:
     world.fleet.restart()
     world.fleet.look(1001.0)
     assert len(world.started) == 2
+
+
+def test_a_signal_that_comes_while_one_is_being_started_reaches_it() -> None:
+    made: list[Fake] = []
+
+    def spawn(index: int) -> Fake:
+        made.append(Fake(100 + index))
+        if index == 1:
+            fleet.send(signal.SIGTERM)  # as a handler does, between any two steps
+        return made[-1]
+
+    fleet = Fleet(spawn, 3, tell=lambda text: None)
+    fleet.look(0.0)
+    assert [process.signals for process in made] == [[signal.SIGTERM]] * len(made)
+    for process in made:
+        process.status = -signal.SIGTERM  # it had no handlers yet, and nothing to lose
+    fleet.look(1.0)
+    assert (fleet.over, fleet.status) == (True, 0)
