@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
-from cli_support import Terminal, invoke, plain
+from cli_support import Terminal, invoke, on_terminal, plain, run
 
 import faust
 from faust.cli.listing import listing
@@ -101,3 +103,51 @@ def test_agents_that_read_several_topics_or_a_pattern_are_listed() -> None:
     assert shown.status == 0, shown.err
     for text in ("@several", "b", "a", "@pattern", "x.*"):
         assert text in shown.out
+
+
+class Listed(faust.Record, namespace="test_listing.Listed"):
+    """A model."""
+
+    id: int
+    name: str = "x"
+
+
+@pytest.mark.parametrize(
+    ("command", "row"),
+    [
+        (["agents"], {"name": "@one", "topic": "json-test_listing.one", "help": "<N/A>"}),
+        (["tables"], {"name": "counts", "help": "How many."}),
+        (["tables"],
+         {"name": "plain", "help": 'Missing description: use Table(.., help="str")'}),
+        (["models"], {"name": "Listed", "help": "A model."}),
+        (["models", "--builtins"], {"name": "@ReqRepRequest"}),
+        (["model", "Listed"], {"field": "id", "type": "int", "default": "*"}),
+        (["model", "test_listing.Listed"], {"field": "name", "type": "str", "default": "'x'"}),
+    ],
+)  # fmt: skip
+def test_every_listing_is_one_line_of_json_on_demand(
+    command: list[str], row: dict[str, str]
+) -> None:
+    app = faust.App("json", web_enabled=False, origin="test_listing")
+    app.Table("counts", help="How many.")
+    app.Table("plain")
+
+    @app.agent(name="test_listing.one")
+    async def one(stream: faust.Stream[str]) -> None: ...
+
+    ended = invoke("--json", *command, app=app)
+    assert (ended.status, ended.err) == (0, "")
+    assert len(ended.out.splitlines()) == 1
+    assert any(row.items() <= found.items() for found in json.loads(ended.out))
+
+
+def test_on_a_real_terminal_it_is_the_table_of_the_guide_in_colour(tmp_path: Path) -> None:
+    in_a_pipe = run(tmp_path, "examples/agent.py", "agents").stdout
+    with on_terminal(tmp_path, "examples/agent.py", "agents", TERM="xterm", COLUMNS="80") as (
+        shown,
+        _,
+    ):
+        assert shown.end() == 0
+        text = "".join(shown.out)
+    assert "\x1b[1;36mAgents\x1b[0m" in text
+    assert plain(text).replace("\r\n", "\n") == in_a_pipe
