@@ -157,12 +157,14 @@ class App(Host):
 
     def _configure(self) -> _Settings:
         with self._configuring:
-            if self._conf is not None:
-                return self._conf
+            conf = self._settings_there_are()
+            if conf is not None:
+                return conf
             self._check_may_configure()
             self.on_before_configured.send(self)
-            if self._conf is not None:  # a handler has assigned it
-                return self._conf
+            conf = self._settings_there_are()
+            if conf is not None:  # a handler has assigned them
+                return conf
             conf = self.Settings(
                 self._id,
                 env=self._env,
@@ -175,6 +177,9 @@ class App(Host):
             self._conf = conf
         self.on_after_configured.send(self)
         return conf
+
+    def _settings_there_are(self) -> _Settings | None:
+        return self._conf
 
     def _check_may_configure(self) -> None:
         if not self.finalized and is_strict(os.environ if self._env is None else self._env):

@@ -60,7 +60,7 @@ class Registry:
             return None
         if serializer is None and typ is None:
             return key
-        codec = self._codec_for_key(typ, serializer)
+        codec = self._reading(self._codec_for_key(typ, serializer))
         try:
             return compiled.hashable(compiled.decode(typ, codec, key))
         except Exception as exc:
@@ -79,7 +79,7 @@ class Registry:
         """
         if value is None:
             return None
-        codec = self._codec_for_value(typ, serializer)
+        codec = self._reading(self._codec_for_value(typ, serializer))
         if typ is None and serializer is None:
             return compiled.decode_leniently(codec, value)
         try:
@@ -237,8 +237,11 @@ class Registry:
         return self._codecs[serializer]
 
     def _loads(self, serializer: CodecArg, data: bytes) -> Any:
-        """Decode with a codec."""
+        """Decode with a codec; override it to see, or to change, all that is read."""
         return self._codec(serializer).loads(data)
+
+    def _reading(self, codec: CodecProto) -> CodecProto:
+        return _Through(self._loads, codec) if self._overrides("_loads") else codec
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Registry, method)
@@ -250,3 +253,17 @@ class Registry:
         raise error(
             f"cannot decode the {what} as {compiled.type_name(typ)}: {exc} ({what}: {shown!r})"
         ) from exc
+
+
+class _Through:
+    """A codec that is read through a subclass's `Registry._loads`."""
+
+    def __init__(self, loads: Callable[[CodecArg, bytes], Any], codec: CodecProto) -> None:
+        self._loads = loads
+        self._codec = codec
+
+    def loads(self, data: bytes) -> Any:
+        return self._loads(self._codec, data)
+
+    def dumps(self, obj: Any) -> bytes:
+        return self._codec.dumps(obj)

@@ -50,7 +50,7 @@ ON_THE_EVENT_PATH = {
     "GlobalTable": ["__setitem__"],
     "SetGlobalTable": ["__getitem__"],
     "TableManager": ["add", "on_commit", "on_rebalance", "open_store"],
-    "Serializers": ["loads_value", "loads_key", "dumps_value", "dumps_key"],
+    "Serializers": ["loads_value", "loads_key", "dumps_value", "dumps_key", "_loads"],
     "PartitionAssignor": ["assign", "subscription", "on_assignment"],
     "TopicConductor": ["subscribe", "deliver", "on_stop"],
     "Topic": ["send", "decode_key", "topic_config"],
