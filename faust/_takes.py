@@ -51,7 +51,7 @@ class _Taker:
         self.max = max_
         self.within = within
         self.events = events
-        self.limit = max(stream.app.conf.stream_buffer_maxsize, max_)
+        self.limit = max(stream.channel.maxsize, max_)
         self.load = stream.channel.value_loader()
         self.clock = stream.app.clock.monotonic
 
@@ -86,7 +86,10 @@ class _Taker:
             stream.end_iteration(token)
 
     async def _next_batch(self) -> list[Item] | None:
+        stream = self.stream
         while True:
+            while not stream.enable_acks and stream.outstanding(self.feed) >= self.limit:
+                await self.feed.wait_ack()
             items = await self._fill()
             if items:
                 return items

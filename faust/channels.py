@@ -54,6 +54,22 @@ class Channel(Generic[T]):
         self._early: _Mailbox | None = None
         self._sent = 0
 
+    @property
+    def maxsize(self) -> int:
+        """What its argument ``maxsize`` says, or else the setting ``stream_buffer_maxsize``."""
+        if self._maxsize is not None:
+            return self._maxsize
+        found: int = self.app.conf.stream_buffer_maxsize
+        return found
+
+    def get_topic_name(self) -> str:
+        """Return the name of the topic: a channel in memory has none.
+
+        Raises:
+            ValueError: always; topics have names.
+        """
+        raise ValueError("a channel in memory has no name: use a topic")
+
     # -- sending -------------------------------------------------------------------
 
     async def send(
@@ -131,8 +147,7 @@ class Channel(Generic[T]):
         return [self._early]
 
     def _mailbox(self) -> _Mailbox:
-        size = self._maxsize if self._maxsize is not None else self.app.conf.stream_buffer_maxsize
-        return _Mailbox(size)
+        return _Mailbox(self.maxsize)
 
     # -- reading ---------------------------------------------------------------------
 

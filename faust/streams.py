@@ -597,14 +597,14 @@ class Stream(Service, Generic[T_co]):
         await self.ensure_started()
         load = self.channel.value_loader()
         sensors = self.app.sensors
-        limit = max(1, self.app.conf.stream_buffer_maxsize)
+        limit = max(1, self.channel.maxsize)
         token = self.take_over()
         began = perf_counter()
         try:
             while True:
                 if self._replay:
                     self._replay = False
-                elif not self.enable_acks and self._outstanding(feed) >= limit:
+                elif not self.enable_acks and self.outstanding(feed) >= limit:
                     await feed.wait_ack()
                     _current.set(self)
                     continue
@@ -676,7 +676,8 @@ class Stream(Service, Generic[T_co]):
             self._withheld.hold(needs, cursor.hold())
         self._withheld.settle(cursor.task)
 
-    def _outstanding(self, feed: Feed) -> int:
+    def outstanding(self, feed: Feed) -> int:
+        """How many records are out, not acknowledged yet."""
         return sum(c.acks.outstanding for c in feed.cursors.values() if c.acks is not None)
 
     def _on_event_ack(self, event: Event[Any]) -> None:

@@ -7,6 +7,7 @@ from faust._values.messages import (
     RecordMetadata,
     headers_as_list,
     headers_as_mapping,
+    merge_headers,
 )
 from faust._values.tuples import TP, Offset, ProcessingGuarantee, TimestampType
 
@@ -21,4 +22,5 @@ __all__ = [
     "TimestampType",
     "headers_as_list",
     "headers_as_mapping",
+    "merge_headers",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
 
 from faust._values.tuples import TP
@@ -14,6 +14,7 @@ __all__ = [
     "RecordMetadata",
     "headers_as_list",
     "headers_as_mapping",
+    "merge_headers",
 ]
 
 #: Headers as the log keeps them: pairs in order, names may repeat.
@@ -129,6 +130,29 @@ class Message:
 
     def __repr__(self) -> str:
         return f"<Message: {self.topic}-{self.partition}@{self.offset}>"
+
+
+def merge_headers(target: Any, source: Mapping[str, Any]) -> Any:
+    """Add headers to those of a message: in place, where ``target`` can be changed.
+
+    Arguments:
+        target: A list of pairs, a mapping, or ``None`` for no headers yet.
+        source: Names and values; text becomes UTF-8.
+
+    Returns:
+        All of them: ``target`` itself, or a new list where it cannot be changed.
+    """
+    added = {name: _want_bytes(value) for name, value in source.items()}
+    if isinstance(target, MutableMapping):
+        target.update(added)
+        return target
+    merged = target if isinstance(target, list) else headers_as_list(target)
+    merged.extend(added.items())
+    return merged
+
+
+def _want_bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def headers_as_list(headers: HeadersArg) -> Headers:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from faust.types.channels import ChannelT as ChannelT
     from faust.types.codecs import CodecArg as CodecArg
     from faust.types.codecs import CodecT as CodecT
+    from faust.types.core import HeadersArg as HeadersArg
     from faust.types.enums import ProcessingGuarantee as ProcessingGuarantee
     from faust.types.events import EventT as EventT
     from faust.types.fixups import FixupT as FixupT
@@ -110,6 +111,7 @@ _HOMES = {
     "FixupT": "fixups",
     "FutureMessage": "tuples",
     "GlobalTableT": "tables",
+    "HeadersArg": "core",
     "Message": "tuples",
     "ModelArg": "models",
     "ModelOptions": "models",

@@ -1,0 +1,7 @@
+"""Headers, and adding to them."""
+
+from __future__ import annotations
+
+from faust._values import HeadersArg, merge_headers
+
+__all__ = ["HeadersArg", "merge_headers"]
