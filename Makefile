@@ -39,7 +39,7 @@ test: $(VENV)/.made-for-tests ## all tests (a real Kafka included where Java and
 test-plugins: $(PLUGINS)/.made ## other people's packages that plug into Faust, in an environment of their own
 	$(PLUGINS)/bin/python -m pytest -o addopts=-ra tests/plugins $(ARGS)
 
-check: $(VENV)/.made-for-checks ## lint, format, types, layers
+check: $(VENV)/.made-for-checks ## lint, format, types, layers, documentation
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict $(TYPED)
