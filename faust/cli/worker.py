@@ -121,7 +121,7 @@ class worker(AppCommand):
             self._use_place(self.place)
 
     def _use_place(self, place: Place) -> None:
-        """Workers side by side have a port, a socket, and a directory for tables each.
+        """Workers side by side have a port, a socket, a member id and a directory for tables each.
 
         The data directory is common: a broker ``sqlite://`` is there.
         """
@@ -133,12 +133,13 @@ class worker(AppCommand):
             )
         if not place.index:
             return
-        transport = conf.web_transport
+        member, transport = conf.consumer_group_instance_id, conf.web_transport
         own = f"unix://{transport.path}.{place.index}" if transport.scheme == "unix" else None
         self.app.use_command_line(
             web_port=conf.web_port and conf.web_port + place.index,
             tabledir=f"{conf.tabledir}-{place.index}",
             web_transport=own,
+            consumer_group_instance_id=member and f"{member}-{place.index}",
         )
 
     def _make(self, loop_factory: Any) -> Any:

@@ -94,19 +94,22 @@ def test_workers_side_by_side_have_a_socket_a_port_and_tables_of_their_own(tmp_p
 
     seen = []
     for index in range(3):
-        app = faust.App("side", broker="sqlite://", Worker=Recorder, datadir=str(tmp_path))
+        app = faust.App(
+            "side", broker="sqlite://", Worker=Recorder, datadir=str(tmp_path),
+            consumer_group_instance_id="me",
+        )  # fmt: skip
         command = worker(state=State(app=app, quiet=True, console_port=40000))
         command.place = Place(index, 3, 0)
         with pytest.raises(SystemExit):
             command.invoke(web_transport=f"unix://{tmp_path}/x.sock", web_port=7000)
         conf = app.conf
         seen.append((conf.web_port, conf.web_transport.path, str(conf.tabledir), str(conf.datadir),
-                     made[-1]["console_port"]))  # fmt: skip
+                     made[-1]["console_port"], conf.consumer_group_instance_id))  # fmt: skip
     sock, tables = f"{tmp_path}/x.sock", f"{tmp_path}/v1/tables"
     assert seen == [
-        (7000, sock, tables, str(tmp_path), 40000),
-        (7001, f"{sock}.1", f"{tables}-1", str(tmp_path), 40003),
-        (7002, f"{sock}.2", f"{tables}-2", str(tmp_path), 40006),
+        (7000, sock, tables, str(tmp_path), 40000, "me"),
+        (7001, f"{sock}.1", f"{tables}-1", str(tmp_path), 40003, "me-1"),
+        (7002, f"{sock}.2", f"{tables}-2", str(tmp_path), 40006, "me-2"),
     ]
 
 
