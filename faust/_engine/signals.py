@@ -18,6 +18,24 @@ __all__ = ["Signal", "SyncSignal"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Handler:
+    """Who is called, and for whom.
+
+    Attributes:
+        fun: Returns it, or ``None`` once it is gone.
+        sender: The only sender it is called for, or ``None``.
+    """
+
+    __slots__ = ("fun", "sender")
+
+    def __init__(self, fun: Callable[[], Callable[..., Any] | None], sender: Any) -> None:
+        self.fun = fun
+        self.sender = sender
+
+    def is_for(self, fun: Callable[..., Any], sender: Any) -> bool:
+        return self.fun() == fun and self.sender is sender
+
+
 class BoundSignal:
     """A signal of one sender, or of all (``sender`` is ``None``)."""
 
@@ -25,12 +43,18 @@ class BoundSignal:
         self.name = name
         self.asynchronous = asynchronous
         self._parent = parent
-        self._handlers: list[Callable[[], Callable[..., Any] | None]] = []
+        self._handlers: list[_Handler] = []
 
     def connect(
         self, fun: Any = None, *, weak: bool = False, sender: Any = None, **_options: Any
     ) -> Any:
         """Call ``fun(sender, ..., **kwargs)`` whenever it is sent; may be used as a decorator.
+
+        Who is connected already is not called twice.
+
+        Arguments:
+            weak: Do not keep ``fun`` alive: it is called for as long as somebody else holds it.
+            sender: Call it for this sender only.
 
         Raises:
             ImproperlyConfigured: ``fun`` takes no ``**kwargs``, or is asynchronous where that
@@ -39,8 +63,8 @@ class BoundSignal:
         if fun is None:
             return lambda f: self.connect(f, weak=weak, sender=sender)
         self._check(fun)
-        target = fun if sender is None else _only_from(sender, fun)
-        self._handlers.append(_reference(target) if weak else (lambda: target))
+        if not any(handler.is_for(fun, sender) for handler in self._handlers):
+            self._handlers.append(_Handler(_reference(fun) if weak else lambda: fun, sender))
         return fun
 
     def __call__(self, fun: Any = None, **options: Any) -> Any:
@@ -66,20 +90,23 @@ class BoundSignal:
                 f"added later: def {getattr(fun, '__name__', 'handler')}(app, ..., **kwargs)"
             )
 
-    def disconnect(self, fun: Callable[..., Any], **_options: Any) -> None:
-        """Call ``fun`` no more."""
+    def disconnect(self, fun: Callable[..., Any], *, sender: Any = None, **_options: Any) -> None:
+        """Call ``fun`` no more (for this sender; by default, for any)."""
         self._handlers = [
             handler
             for handler in self._handlers
-            if (target := handler()) is not None
-            and target is not fun
-            and getattr(target, "__wrapped__", None) is not fun
+            if handler.fun() is not None
+            and not (handler.fun() == fun and sender in (None, handler.sender))
         ]
 
-    def handlers(self) -> list[Callable[..., Any]]:
-        """Return who is connected: to the class first, then to the instance."""
-        inherited = [] if self._parent is None else self._parent.handlers()
-        own = [target for handler in self._handlers if (target := handler()) is not None]
+    def handlers(self, sender: Any = None) -> list[Callable[..., Any]]:
+        """Return who is called for a sender: who is connected to its class first, then its own."""
+        inherited = [] if self._parent is None else self._parent.handlers(sender)
+        own = [
+            target
+            for handler in self._handlers
+            if handler.sender in (None, sender) and (target := handler.fun()) is not None
+        ]
         return [*inherited, *own]
 
     def __bool__(self) -> bool:
@@ -88,15 +115,15 @@ class BoundSignal:
 
 class _BoundSync(BoundSignal):
     def send(self, sender: Any, *args: Any, **kwargs: Any) -> None:
-        """Call every handler."""
-        for handler in self.handlers():
+        """Call every handler; what one raises is raised, and those behind it are not called."""
+        for handler in self.handlers(sender):
             handler(sender, *args, signal=self, **kwargs)
 
 
 class _BoundAsync(BoundSignal):
     async def send(self, sender: Any, *args: Any, **kwargs: Any) -> None:
-        """Call every handler, one after the other."""
-        for handler in self.handlers():
+        """Call every handler, one after the other; what one raises is raised, and ends it."""
+        for handler in self.handlers(sender):
             result = handler(sender, *args, signal=self, **kwargs)
             if inspect.isawaitable(result):
                 await result
@@ -166,11 +193,3 @@ def _reference(target: Callable[..., Any]) -> Callable[[], Callable[..., Any] | 
     if hasattr(target, "__self__"):
         return weakref.WeakMethod(target)
     return weakref.ref(target)
-
-
-def _only_from(wanted: Any, fun: Callable[..., Any]) -> Callable[..., Any]:
-    def filtered(sender: Any, *args: Any, **kwargs: Any) -> Any:
-        return fun(sender, *args, **kwargs) if sender is wanted else None
-
-    filtered.__wrapped__ = fun  # type: ignore[attr-defined]  # as functools.wraps does
-    return filtered
