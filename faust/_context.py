@@ -80,6 +80,8 @@ class Sender(Protocol):
     crowded: bool
     #: May records be appended?
     open: bool
+    #: Who may: the thread (its ident) of the app's event loop.
+    thread: int
 
     def choose(self, target: Any, key: bytes | None) -> int:
         """Return the partition that a record with this key goes to, as things stand."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faust._values import HeadersArg, Message, headers_as_list
@@ -238,7 +239,7 @@ class Topic(Channel[T], Generic[T]):
         callback: Any = None,
         force: bool = False,
     ) -> Sent:
-        """Send a message; returns when it is on its way.
+        """Send a message, from any thread's event loop; returns when it is on its way.
 
         Arguments:
             value: The value; ``None`` is a tombstone.
@@ -262,6 +263,18 @@ class Topic(Channel[T], Generic[T]):
             outbox, target = await self._connect()
         if outbox.crowded:
             await outbox.room()
+        if outbox.thread != get_ident():
+            return self.send_soon(
+                value,
+                key=key,
+                partition=partition,
+                timestamp=timestamp,
+                headers=headers,
+                schema=schema,
+                key_serializer=key_serializer,
+                value_serializer=value_serializer,
+                callback=callback,
+            )
         own = schema is None and key_serializer is None and value_serializer is None
         if own and not self._hooked:
             write = self._key_writers.get(type(key))

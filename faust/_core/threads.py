@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["Bridge", "LoopBridge", "ThreadBridge"]
+__all__ = ["Bridge", "LoopBridge", "ThreadBridge", "awaited_in"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -128,6 +128,17 @@ class ThreadBridge(Bridge):
 
     async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, fun, *args)
+
+
+async def awaited_in(
+    loop: asyncio.AbstractEventLoop,
+    fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
+    *args: *Ts,
+) -> T:
+    """Await ``fun(*args)`` in this event loop, or in the one of another thread."""
+    if loop is asyncio.get_running_loop():
+        return await fun(*args)
+    return await asyncio.wrap_future(_submit(loop, fun, *args))
 
 
 def _post(loop: asyncio.AbstractEventLoop, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:

@@ -99,7 +99,7 @@ class Producer(Service):
         if outbox.crowded:
             await outbox.room()
         pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
-        return outbox.append(target, partition, key, value, timestamp, pairs)
+        return outbox.append_soon(target, partition, key, value, timestamp, pairs)
 
     async def send_and_wait(self, topic: str, *args: Any, **options: Any) -> Any:
         """Send bytes, and wait until they are in the log; returns the `RecordMetadata`."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from mode import Service
 
 from faust._core.clock import Clock, SystemClock
-from faust._core.threads import Bridge, ThreadBridge
+from faust._core.threads import Bridge, ThreadBridge, awaited_in
 from faust._engine.clients import Consumer, Producer
 from faust._engine.connection import Connection, transport_class
 from faust._engine.outbox import Outbox
@@ -183,9 +183,13 @@ class Host(Service):
         """Connect for sending, unless that was done, or is being done."""
         if self.connection is not None and self.connection.opened:
             return
-        if self._starting_client is None:
-            self._starting_client = asyncio.ensure_future(self.connect())
-        starting = self._starting_client
+        with self._lock:
+            if self._starting_client is None:
+                self._starting_client = asyncio.ensure_future(self.connect())
+            starting = self._starting_client
+        await awaited_in(starting.get_loop(), self._wait_for_client, starting)
+
+    async def _wait_for_client(self, starting: asyncio.Future[None]) -> None:
         try:
             await asyncio.shield(starting)
         finally:
@@ -288,12 +292,17 @@ class Host(Service):
         """Read the reply topic from now on, and give the promise its answer."""
         self._replies.add(promise)
         await self.ensure_sending()
+        main = self._main_loop
+        assert main is not None
+        await awaited_in(main, self._read_replies, promise.reply_to)
+
+    async def _read_replies(self, topic: str) -> None:
         if self._reply_reader is None:
             from faust._engine.replies import ReplyReader
 
             assert self.connection is not None
             self._reply_reader = ReplyReader(self, self.connection, self._replies)
-        await self._reply_reader.read(promise.reply_to)
+        await self._reply_reader.read(topic)
 
     async def start(self) -> None:
         """Start; an app that was stopped can be started again."""
@@ -314,13 +323,21 @@ class Host(Service):
         self.failed = asyncio.Event()
         self._check_guarantee()
         self.prepare_directories()
-        await self.connect()
+        await self._connect_for_work()
         if self.conf.reply_create_topic:
             await self.start_replies()
         await self.prepare_processing()
         if self.should_process and (self.agents or self._streams_of_no_agent or len(self.topics)):
             await self._start_processing()
         await self.on_operational()
+
+    async def _connect_for_work(self) -> None:
+        try:
+            await self.maybe_start_client()
+        except asyncio.CancelledError:
+            if self._starting_client is not None:
+                self._starting_client.cancel()
+            raise
 
     async def prepare_processing(self) -> None:
         """Called before it is decided whether there is anything to read."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from time import perf_counter
@@ -99,31 +100,38 @@ class Delivery:
         self.placed: Placed | None = None
         self.error: BaseException | None = None
         self.claims = 0
-        self._callbacks: list[Callable[[], object]] = []
+        self._callbacks: deque[Callable[[], object]] = deque()
 
     def done(self) -> bool:
         """Is it delivered, or has it failed?"""
         return self.placed is not None or self.error is not None
 
     def when_done(self, fun: Callable[[], object]) -> None:
-        """Call ``fun`` then (at once, if it is done)."""
+        """Call ``fun`` then (at once, if it is done); from any thread."""
+        self._callbacks.append(fun)
         if self.done():
-            fun()
-        else:
-            self._callbacks.append(fun)
+            self._tell()
 
     def settle(self, placed: Placed | None, error: BaseException | None) -> None:
         """Say what became of it."""
         self.placed, self.error = placed, error
-        callbacks, self._callbacks = self._callbacks, []
-        for fun in callbacks:
+        self._tell()
+
+    def _tell(self) -> None:
+        """Call each once, whoever is first: this thread, or the one that has settled it."""
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                fun = callbacks.popleft()
+            except IndexError:
+                return
             fun()
 
 
 class FutureMessage(msgspec.Struct, eq=False):
     """A record on its way.
 
-    May be awaited on the app's event loop; from another thread ask ``result(timeout)``.  (A struct
+    May be awaited in any event loop; a thread without one asks ``result(timeout)``.  (A struct
     of msgspec, because one is made for every record, and that costs a third of a Python class.)
     """
 
@@ -217,12 +225,7 @@ class FutureMessage(msgspec.Struct, eq=False):
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         if not self.done():
             waiter = asyncio.get_running_loop().create_future()
-
-            def wake() -> None:
-                if not waiter.done():
-                    waiter.set_result(None)
-
-            self._when_done(wake)
+            self._when_done(partial(_wake, waiter))
             yield from waiter
         return self._metadata()
 
@@ -230,6 +233,16 @@ class FutureMessage(msgspec.Struct, eq=False):
         failed = self._delivery is not None and self._delivery.error is not None
         state = "under way" if not self.done() else "failed" if failed else "delivered"
         return f"<FutureMessage {state}>"
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    """Let who waits go on, in the event loop that it waits in."""
+    loop = waiter.get_loop()
+    if loop is asyncio._get_running_loop():
+        if not waiter.done():
+            waiter.set_result(None)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(_wake, waiter)
 
 
 class LateMessage(FutureMessage, eq=False):
@@ -305,7 +318,8 @@ class Outbox:
         self._bridge: Bridge | None = None
         self._producer: Producer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
+        #: Whose loop it is: who else appends goes through `append_soon`.
+        self.thread = 0
         self._waiting: dict[Delivery, None] = {}
         self._bytes = 0
         #: Is so much under way that senders should wait?
@@ -333,7 +347,7 @@ class Outbox:
         """Begin to send; what was given to `append_soon` before goes out now."""
         self._bridge, self._producer = bridge, producer
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         self.open = True
         with self._lock:
             early, self._early = self._early, []
@@ -575,8 +589,7 @@ class Outbox:
             self.crowded = False
             waiters, self._room = self._room, []
             for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+                _wake(waiter)
 
     def _settle(
         self,
@@ -611,7 +624,8 @@ class Outbox:
         while self.crowded:
             waiter = asyncio.get_running_loop().create_future()
             self._room.append(waiter)
-            await waiter
+            if self.crowded:  # another thread may have made room since
+                await waiter
 
     async def barrier(self) -> None:
         """Wait until everything appended before this call is durable.
@@ -654,7 +668,7 @@ class Outbox:
         headers: Headers | None,
     ) -> FutureMessage:
         """As `append`, from any thread, and also before the outbox is started."""
-        if target.partitions and self._loop is not None and threading.get_ident() == self._thread:
+        if target.partitions and self._loop is not None and threading.get_ident() == self.thread:
             return self.append(target, partition, key, value, timestamp, headers)
         when = self._clock.time() if timestamp is None else timestamp
         sent = LateMessage(None, 0, 0)

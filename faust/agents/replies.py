@@ -44,6 +44,15 @@ class ReplyPromise(asyncio.Future[Any]):
             self.set_result(value)
 
 
+def _fulfill(promise: ReplyPromise, value: Any, error: Any) -> None:
+    if promise.done():
+        return
+    if error:
+        promise.set_exception(AgentError(str(error[0]), str(error[1])))
+    else:
+        promise.fulfill(promise.correlation_id, value)
+
+
 class ReplyTable:
     """The promises that wait, by correlation id."""
 
@@ -64,10 +73,12 @@ class ReplyTable:
         promise = self._waiting.get(correlation_id)
         if promise is None or promise.done():
             logger.debug("A reply that nobody waits for: %s", correlation_id)
-        elif error:
-            promise.set_exception(AgentError(str(error[0]), str(error[1])))
-        else:
-            promise.fulfill(correlation_id, value)
+            return
+        loop = promise.get_loop()
+        if loop is asyncio._get_running_loop():
+            _fulfill(promise, value, error)
+        elif not loop.is_closed():  # asked in another thread
+            loop.call_soon_threadsafe(_fulfill, promise, value, error)
 
     def __len__(self) -> int:
         return len(self._waiting)
