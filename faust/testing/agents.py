@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -69,6 +70,7 @@ class AgentTestContext:
             "registry": app.registry,
             "make_transport": app.make_transport,
             "make_bridge": app.make_bridge,
+            "datadir": conf.datadir,
             "store": conf.store,
             "web_enabled": conf.web_enabled,
             "topic_partitions": conf.topic_partitions,
@@ -83,6 +85,8 @@ class AgentTestContext:
         conf.topic_partitions = 1
         options = TransportOptions(default_partitions=conf.topic_partitions, clock=app.clock)
         app.make_transport = lambda: MemoryTransport(broker_urls(self._broker), options)
+        self._directory = TemporaryDirectory(prefix="faust-test-")
+        conf.datadir = self._directory.name
         conf.store = "memory://"
         conf.web_enabled = False
         agent._given_policy = "skip"
@@ -115,7 +119,8 @@ class AgentTestContext:
         app.make_transport, app.make_bridge = saved["make_transport"], saved["make_bridge"]
         for table, partitions in saved["table_partitions"].items():
             table.partitions = partitions
-        for name in ("store", "web_enabled", "topic_partitions"):
+        self._directory.cleanup()
+        for name in ("datadir", "store", "web_enabled", "topic_partitions"):
             setattr(app.conf, name, saved[name])
         agent._given_policy, agent._on_error = saved["policy"], saved["on_error"]
         del agent.on_yield

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from faust._core.threads import LoopBridge
@@ -42,16 +43,20 @@ async def running(app: Any, *, broker: MemoryBroker | None = None) -> AsyncItera
             yield own
         return
     conf = app.conf
-    saved = app.clock, app.make_bridge, app.make_transport, conf.store, conf.web_enabled
+    saved = app.clock, app.make_bridge, app.make_transport
+    settings = {name: getattr(conf, name) for name in ("datadir", "store", "web_enabled")}
     if isinstance(asyncio.get_running_loop(), VirtualLoop):
         app.clock = VirtualClock.current()
     options = TransportOptions(default_partitions=conf.topic_partitions, clock=app.clock)
     url = broker.url
     app.make_bridge = LoopBridge
     app.make_transport = lambda: MemoryTransport(broker_urls(url), options)
-    conf.store, conf.web_enabled = "memory://", False
-    try:
-        async with app:
-            yield broker
-    finally:
-        app.clock, app.make_bridge, app.make_transport, conf.store, conf.web_enabled = saved
+    with TemporaryDirectory(prefix="faust-test-") as directory:
+        conf.datadir, conf.store, conf.web_enabled = directory, "memory://", False
+        try:
+            async with app:
+                yield broker
+        finally:
+            app.clock, app.make_bridge, app.make_transport = saved
+            for name, value in settings.items():
+                setattr(conf, name, value)
