@@ -30,9 +30,9 @@ it stands. `app.conf.web_port = 6067` assigns a setting before the app is starte
 
 Durations are seconds, as a number, or a `timedelta`. True-or-false settings are written `true`,
 `yes`, `on`, `1` or `false`, `no`, `off`, `0` in the environment. With `env_prefix="FOO"` the
-variables are `FOO_WEB_PORT` and so on; `WEB_PORT` is not read then. Only those for the data
-directory and for the web server's port, address and transport that begin with `FAUST_` or `F_` never
-have a prefix.
+variables are `FOO_WEB_PORT` and so on; `WEB_PORT` is not read then. Only those that
+begin with `FAUST_` or `F_`, for the data directory and the web server's port, address and
+transport, never have a prefix.
 
 Two variables are no settings: `APP_ENV_PREFIX` gives the prefix, and with `FAUST_STRICT=1` (or
 `F_STRICT=1`) it is an error to read `app.conf` before `app.finalize()` was called.
