@@ -76,10 +76,10 @@ def test_debug_and_quiet_reach_the_worker(app: faust.App) -> None:
 
 def test_the_web_servers_options_change_its_settings_and_the_canonical_url(app: faust.App) -> None:
     options(app, "worker", "-p", "7001", "-b", "127.0.0.2", "-h", "me.example",
-            "--web-transport", "unix:///tmp/x.sock")  # fmt: skip
+            "--web-transport", "unix:///run/x.sock")  # fmt: skip
     conf = app.conf
     assert (conf.web_port, conf.web_bind, conf.web_host) == (7001, "127.0.0.2", "me.example")
-    assert (conf.web_transport.scheme, conf.web_transport.path) == ("unix", "/tmp/x.sock")
+    assert (conf.web_transport.scheme, conf.web_transport.path) == ("unix", "/run/x.sock")
     assert str(conf.canonical_url).rstrip("/") == "http://me.example:7001"
     options(app, "worker", "--without-web")
     assert conf.web_enabled is False
