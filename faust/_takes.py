@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from faust._machines.buffering import Buffer
 from faust._machines.effects import Cursor
+from faust._plain import iterate_plain
 from faust.exceptions import Skip
 from faust.streams import SKIPPED, Stream, _current
 from faust.utils.times import Seconds, want_seconds
@@ -222,7 +223,7 @@ async def _take_channel(
     clock = stream.app.clock.monotonic
     buffer: Buffer[Any] = Buffer(max_, within)
     wrap = stream.as_event if events else None
-    source = stream.iterate_channel(wrap)
+    source = iterate_plain(stream, wrap)
     pending: asyncio.Future[Any] | None = None
     try:
         while True:

@@ -29,6 +29,7 @@ from mode import Service
 
 from faust._machines.effects import Cursor, Effects, ForwardMark, TaskRun
 from faust._machines.withheld import Withheld
+from faust._operators import Operators, Processor
 from faust._values import Message
 from faust.events import Event
 from faust.exceptions import ImproperlyConfigured, KeyDecodeError, PartitionRevoked, Skip
@@ -49,8 +50,6 @@ SLICE_SECONDS = 0.005
 SLOW_EVENT_SECONDS = 0.0002
 
 _current: ContextVar[Stream[Any] | None] = ContextVar("faust_current_stream", default=None)
-
-Processor = Callable[[Any], Any]
 
 #: Header of a forwarded record: where it came from, ``topic-id:partition@offset``.
 SOURCE_HEADER = "faust-source"
@@ -75,7 +74,7 @@ def current_event() -> Event[Any] | None:
     return None if stream is None else stream.current_event
 
 
-class Stream(Service, Generic[T_co]):
+class Stream(Operators, Service, Generic[T_co]):
     """An asynchronous iterator over the events of a channel, a topic, or any iterable.
 
     Arguments:
@@ -120,7 +119,7 @@ class Stream(Service, Generic[T_co]):
         self.shared = shared
         self.may_write = may_write
         self.events_total = 0
-        self._processors: list[Processor] = list(processors or ())
+        self.processors = list(processors or ())
         self._on_start = on_start
         self._feed = feed
         #: The stream that goes on where this one forwards to, and the other way round.
@@ -150,10 +149,10 @@ class Stream(Service, Generic[T_co]):
         self._merges = type(self).on_merge is not Stream.on_merge
         #: Does another stream run in the same asyncio task?
         self.nested = False
-        self._replay = False
-        self._event: Event[Any] | None = None
+        self.replay = False
+        self.event: Event[Any] | None = None
         self._event_of: Any = None
-        self._value: Any = None
+        self.value: Any = None
         self._value_of: Any = None
         self.taken: list[tuple[Cursor, Any, Any]] = []
         self.buffers: dict[Any, Any] = {}
@@ -171,12 +170,12 @@ class Stream(Service, Generic[T_co]):
             return None
         record = self.record
         if record is not None and self._event_of is not record:
-            value = self._value
+            value = self.value
             if self._value_of is not record:
                 value = self.channel.value_loader()(record.value)
-            self._event = self.make_event(record, self.cursor, value)
+            self.event = self.make_event(record, self.cursor, value)
             self._event_of = record
-        return self._event
+        return self.event
 
     def events_in_progress(self) -> list[Event[Any]]:
         """The event being processed, or those of the list that `take` has handed out."""
@@ -230,7 +229,7 @@ class Stream(Service, Generic[T_co]):
             self.cursor.undo()
         self._records = None  # a batch is gone on with from the start: what is finished is skipped
         if redeliver and not self._acked_by_hand():
-            self._replay = self.inside or bool(self.taken)
+            self.replay = self.inside or bool(self.taken)
             self.inside = False
             if self.hooks is not None:
                 self.hooks.event_out(self)
@@ -255,7 +254,7 @@ class Stream(Service, Generic[T_co]):
         self.taken = []
         if self.inside and self.cursor is not None and self.record is not None:
             self._ack_record(self.cursor, self.record)
-        self._leave()
+        self.leave()
 
     def _ack_record(self, cursor: Cursor, record: Any) -> None:
         if cursor.acks is not None:
@@ -263,12 +262,12 @@ class Stream(Service, Generic[T_co]):
         elif cursor.task.alive:
             cursor.position = record.offset + 1
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         if self.hooks is not None:
             self.hooks.event_out(self)
         self.inside = False
-        self._replay = False
-        self._event = self._event_of = None
+        self.replay = False
+        self.event = self._event_of = None
         task = self.task
         if task is not None and task.gate is not None:
             self.leave_gate(task)
@@ -285,7 +284,7 @@ class Stream(Service, Generic[T_co]):
         if task.gate is not None:
             self.leave_gate(task)
         if self.task is task:
-            self._replay = False
+            self.replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
         for buffer in self.buffers.values():
             buffer.discard(lambda item: item[0].task is task)
@@ -345,9 +344,13 @@ class Stream(Service, Generic[T_co]):
         self.started_iteration = True
         feed = self.open_feed()
         if feed is None:
-            return self.iterate_channel(wrap)
+            from faust._plain import iterate_plain
+
+            return iterate_plain(self, wrap)
         if self.shared or not self.enable_acks:
-            return self._iterate_records(feed, wrap)
+            from faust._records import iterate_records
+
+            return iterate_records(self, feed, wrap)
         return self._iterate(feed, wrap)
 
     def open_feed(self) -> Feed | None:
@@ -359,7 +362,7 @@ class Stream(Service, Generic[T_co]):
 
     def _ack_unfinished(self) -> None:
         """A loop that was left by ``break`` has handled its event."""
-        if self.inside and not self._replay:
+        if self.inside and not self.replay:
             self.finished()
 
     async def _iterate(self, feed: Feed, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
@@ -367,7 +370,7 @@ class Stream(Service, Generic[T_co]):
         await self.ensure_started()
         load = self.channel.value_loader()
         sensors = self.app.sensors
-        slow = bool(self._processors or wrap or self.sees_forwarded or self._merges)
+        slow = bool(self.processors or wrap or self.sees_forwarded or self._merges)
         clock = perf_counter
         queue = feed.queue
         token = self.take_over()
@@ -388,11 +391,11 @@ class Stream(Service, Generic[T_co]):
                 task, batch, records = cursor.task, self._batch, self._records
                 if not task.open:
                     # It is being given back: what an agent that failed would get again is not ours.
-                    self._replay = False
+                    self.replay = False
                     self._end_batch(feed, cursor, batch, 0)
                     continue
                 position = cursor.position
-                self._replay = False
+                self.replay = False
                 if records is None:
                     records = self._records = batch.records()
                 hooks = self.hooks = sensors.hooks_for(self)
@@ -422,15 +425,15 @@ class Stream(Service, Generic[T_co]):
                             await self.enter_gate(task)
                             if not task.open:
                                 break  # type: ignore[unreachable]  # closed while others ran
-                        self._note_value(value)
+                        self.note_value(value)
                         try:
-                            value = await self._on_in(value, wrap, hooks)
+                            value = await self.on_in(value, wrap, hooks)
                         except Skip:
                             value = SKIPPED
                         if value is SKIPPED:
                             cursor.finish()
                             cursor.position = offset + 1
-                            self._leave()
+                            self.leave()
                             self.inside = True
                             continue
                     yield value
@@ -441,7 +444,7 @@ class Stream(Service, Generic[T_co]):
                             undo_log.clear()
                     cursor.position = offset + 1
                     if gated:
-                        self._on_out(hooks)
+                        self.on_out(hooks)
                     if not task.steady:
                         if not task.open:
                             break  # type: ignore[unreachable]  # closed while the agent ran
@@ -494,10 +497,10 @@ class Stream(Service, Generic[T_co]):
             self.events_total += handled
         else:
             handled = 0
-            self._leave()
+            self.leave()
         feed.release(cursor, batch, handled)
 
-    async def _on_in(self, value: Any, wrap: Callable[[Any], Any] | None, hooks: Any) -> Any:
+    async def on_in(self, value: Any, wrap: Callable[[Any], Any] | None, hooks: Any) -> Any:
         """What only some streams do before an event is handed out."""
         if hooks is not None:
             hooks.event_in(self)
@@ -533,30 +536,30 @@ class Stream(Service, Generic[T_co]):
 
     async def process(self, value: Any) -> Any:
         """Let a value pass the processors."""
-        for processor in self._processors:
+        for processor in self.processors:
             value = processor(value)
             if isawaitable(value):
                 value = await value
         return await self.on_merge(value) if self._merges else value
 
-    def _note_value(self, value: Any) -> None:
+    def note_value(self, value: Any) -> None:
         """Remember what was decoded, for `current_event`."""
-        self._value, self._value_of = value, self.record
+        self.value, self._value_of = value, self.record
 
     def forget_failure(self) -> None:
         """What failed is being handed out again."""
-        self._replay = False
+        self.replay = False
 
     def begin_event(self, value: Any) -> None:
         """An event, or a list of them, is about to be handed out."""
-        self._note_value(value)
-        self._event = self._event_of = None
+        self.note_value(value)
+        self.event = self._event_of = None
         self.inside = True
 
     def end_event(self) -> None:
         """What was handed out is finished."""
         self.inside = False
-        self._event = self._event_of = None
+        self.event = self._event_of = None
 
     def was_seen(self, cursor: Cursor, record: Any, effects: Effects) -> bool:
         """Is this a forwarded record that was handled before its forwarder crashed?
@@ -573,7 +576,7 @@ class Stream(Service, Generic[T_co]):
         effects.note(ForwardMark(run, mark, int(offset)))
         return False
 
-    def _on_out(self, hooks: Any) -> None:
+    def on_out(self, hooks: Any) -> None:
         task = self.task
         if task is not None and task.gate is not None:
             self.leave_gate(task)
@@ -585,90 +588,10 @@ class Stream(Service, Generic[T_co]):
         self.inside = True
         value = await self.channel.on_undecodable(cursor, record, exc)
         if value is SKIPPED:
-            self._leave()
+            self.leave()
         return value
 
     # -- iteration where acks are out of order, or by hand --------------------------------
-
-    async def _iterate_records(
-        self, feed: Feed, wrap: Callable[[Any], Any] | None
-    ) -> AsyncIterator[Any]:
-        """Hand out single records of a feed that is shared, or whose acks come by hand."""
-        await self.ensure_started()
-        load = self.channel.value_loader()
-        sensors = self.app.sensors
-        limit = max(1, self.channel.maxsize)
-        token = self.take_over()
-        began = perf_counter()
-        try:
-            while True:
-                if self._replay:
-                    self._replay = False
-                elif not self.enable_acks and self.outstanding(feed) >= limit:
-                    await feed.wait_ack()
-                    _current.set(self)
-                    continue
-                else:
-                    picked = feed.next_record()
-                    if picked is None:
-                        if not await feed.wait():
-                            return
-                        _current.set(self)
-                        began = perf_counter()
-                        continue
-                    self.cursor, self.record = picked
-                if self.nested:
-                    _current.set(self)
-                cursor: Cursor = self.cursor  # type: ignore[assignment]  # set just above
-                record = self.record
-                task = self.task = cursor.task
-                if not task.open:
-                    continue
-                try:
-                    value = load(record.value)
-                except Exception as exc:
-                    value = await self.undecodable(cursor, record, exc)
-                if value is not SKIPPED:
-                    if task.gate is not None:
-                        await self.enter_gate(task)
-                        if not task.open:
-                            continue  # type: ignore[unreachable]  # closed while others ran
-                    self._note_value(value)
-                    self.inside = True
-                    hooks = self.hooks = sensors.hooks_for(self)
-                    try:
-                        value = await self._on_in(value, wrap, hooks)
-                    except Skip:
-                        value = SKIPPED
-                if value is SKIPPED:
-                    cursor.acks.done(record.offset)  # type: ignore[union-attr]
-                    self._leave()
-                    continue
-                handed = perf_counter()
-                yield value
-                self.events_total += 1
-                if task.alive:
-                    self._finish_record(cursor, record)
-                self.inside = False
-                self._on_out(hooks)
-                now = perf_counter()
-                feed.busy += now - handed
-                if now - began > SLICE_SECONDS:
-                    await asyncio.sleep(0)
-                    _current.set(self)
-                    began = perf_counter()
-        finally:
-            self.end_iteration(token)
-
-    def _finish_record(self, cursor: Cursor, record: Any) -> None:
-        """Finish an event: at once, or, where acks come by hand, hold its effects until then."""
-        acks = cursor.acks
-        assert acks is not None
-        if self.enable_acks:
-            cursor.finish()
-            acks.done(record.offset)
-            return
-        self.hold_effects(cursor, [(cursor, record.offset)])
 
     def hold_effects(self, cursor: Cursor, needs: Sequence[tuple[Cursor, int]]) -> None:
         """Hold back what the event in progress did until all of ``needs`` is acknowledged."""
@@ -702,45 +625,6 @@ class Stream(Service, Generic[T_co]):
         """Acknowledge an event by hand (see `noack`); true if this call did it."""
         return bool(event.ack())
 
-    # -- iteration over what is not a topic ----------------------------------------------
-
-    async def iterate_channel(self, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
-        await self.ensure_started()
-        sensors = self.app.sensors
-        token = self.take_over()
-        source = _as_async_iterator(self.channel, self)
-        try:
-            while True:
-                if self._replay:
-                    self._replay = False
-                    value = self._value
-                else:
-                    try:
-                        item = await source.__anext__()
-                    except StopAsyncIteration:
-                        return
-                    _current.set(self)
-                    self._event = item if isinstance(item, Event) else None
-                    value = item.value if isinstance(item, Event) else item
-                    self._value = value
-                event = self._event
-                self.inside = True
-                hooks = self.hooks = sensors.hooks_for(self)
-                try:
-                    value = await self._on_in(value, None, hooks)
-                except Skip:
-                    self.inside = False
-                    continue
-                self._event = event
-                yield value if wrap is None else wrap(value)
-                self.inside = False
-                self.events_total += 1
-                if event is not None and self.enable_acks:
-                    event.ack()
-                self._on_out(hooks)
-        finally:
-            self.end_iteration(token)
-
     # -- other forms of iteration -----------------------------------------------------
 
     async def events(self) -> AsyncIterator[Event[T_co]]:
@@ -751,12 +635,12 @@ class Stream(Service, Generic[T_co]):
     def as_event(self, value: Any) -> Event[Any]:
         stream = current_stream() or self
         if stream.record is None:
-            event = stream._event
+            event = stream.event
         elif stream._event_of is not stream.record:
-            event = stream._event = stream.make_event(stream.record, stream.cursor, value)
+            event = stream.event = stream.make_event(stream.record, stream.cursor, value)
             stream._event_of = stream.record
         else:
-            event = stream._event
+            event = stream.event
         if event is None:
             raise TypeError(
                 f"{stream.channel} gives values without events: iterate over them plainly"
@@ -796,88 +680,6 @@ class Stream(Service, Generic[T_co]):
 
         return take(self, max_, within, events=True)
 
-    # -- operators ----------------------------------------------------------------------
-
-    def add_processor(self, processor: Processor) -> None:
-        """Let every value pass this function, too (sync or async); `Skip` leaves an event out."""
-        self._processors.append(processor)
-
-    def filter(self, fun: Callable[[Any], Any]) -> Stream[T_co]:
-        """Leave out the values for which ``fun`` (sync or async) is false."""
-        if not callable(fun):
-            raise TypeError(f"filter() takes a function, not {fun!r}")
-
-        async def only_matching(value: Any) -> Any:
-            keep = fun(value)
-            if isawaitable(keep):
-                keep = await keep
-            if not keep:
-                raise Skip
-            return value
-
-        self.add_processor(only_matching)
-        return self
-
-    def noack(self) -> Stream[T_co]:
-        """Let events be acknowledged by hand only: `Event.ack`, ``async with event``."""
-        self.enable_acks = False
-        return self
-
-    def echo(self, *channels: Any) -> Stream[T_co]:
-        """Send every event, with key and headers, to these channels, too."""
-        targets = [self.app.topic(c) if isinstance(c, str) else c for c in channels]
-
-        async def send_on(value: Any) -> Any:
-            event = self.current_event
-            key = event.key if event is not None else None
-            headers = event.headers if event is not None else None
-            for target in targets:
-                await target.send(key=key, value=value, headers=headers)
-            return value
-
-        self.add_processor(send_on)
-        return self
-
-    def group_by(
-        self,
-        key: Any,
-        *,
-        name: str | None = None,
-        topic: Any = None,
-        partitions: int | None = None,
-    ) -> Stream[T_co]:
-        """Repartition by another key, so that equal keys meet in one task.
-
-        Events are forwarded to an internal topic and read again from there; counting is exact,
-        because a forwarded record carries its source, and one that was seen is dropped after a
-        crash.
-
-        Arguments:
-            key: A field (``Order.account``), or a function (sync or async) of the value.  It must
-                be
-                deterministic: an event that is forwarded again after a crash must get the same key.
-            name: Name for the key, part of the topic's name; needed for nameless functions only.
-            topic: Use this topic instead of an internal one.
-            partitions: Partitions of the internal topic (default: ``topic_partitions``).
-
-        Raises:
-            ImproperlyConfigured: the stream is shared by concurrent instances, or was repartitioned
-                already.
-        """
-        from faust._repartition import group_by
-
-        return group_by(self, key, name=name, topic=topic, partitions=partitions)
-
-    def through(self, channel: Any) -> Stream[T_co]:
-        """Forward every event to another topic, and go on reading from there."""
-        from faust._repartition import through
-
-        return through(self, channel)
-
-    def derive_topic(self, name: str, *, prefix: str = "", suffix: str = "", **options: Any) -> Any:
-        """Return a topic like the one being read, under another name."""
-        return self.channel.derive_topic(topics=[name], prefix=prefix, suffix=suffix, **options)
-
     def clone(self, **options: Any) -> Stream[Any]:
         """Return a stream like this one, with some options changed."""
         return type(self)(**{**self.info(), **options})
@@ -887,7 +689,7 @@ class Stream(Service, Generic[T_co]):
         return {
             "channel": self.channel,
             "app": self.app,
-            "processors": list(self._processors),
+            "processors": list(self.processors),
             "name": self.reader,
             "enable_acks": self.enable_acks,
             "prefix": self.prefix,
@@ -975,20 +777,3 @@ def _reset(token: Any) -> None:
     except ValueError:
         # The generator is being closed in another context than it was started in.
         _current.set(None)
-
-
-def _as_async_iterator(source: Any, stream: Stream[Any]) -> AsyncIterator[Any]:
-    if hasattr(source, "iterate_for"):
-        iterator: AsyncIterator[Any] = source.iterate_for(stream)
-        return iterator
-    if hasattr(source, "__aiter__"):
-        return source.__aiter__()  # type: ignore[no-any-return]  # anything iterable
-    if hasattr(source, "__iter__"):
-        return _from_iterable(source)
-    raise TypeError(f"cannot stream over {source!r}: it is neither a channel nor iterable")
-
-
-async def _from_iterable(source: Iterable[T]) -> AsyncIterator[T]:
-    for item in source:
-        yield item
-        await asyncio.sleep(0)

@@ -17,6 +17,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "engine": ("faust._engine",),
     "services": ("faust.assignor", "faust.router", "faust.web"),
     "vocabulary": (
+        "faust._operators",
+        "faust._plain",
+        "faust._records",
         "faust._repartition",
         "faust._takes",
         "faust.agents",
