@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["on_page_markdown"]
+__all__ = ["on_page_content", "on_page_markdown"]
 
 _LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#:\s]*)(#[\w-]+)?\)")
 
@@ -24,3 +24,9 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         return link[0] if inside else link[1]
 
     return _LINK.sub(kept, markdown)
+
+
+def on_page_content(html: str, *, page: Any, config: Any, files: Any) -> str:
+    """Docstrings announce code with two colons: show one behind text, and none alone."""
+    html = re.sub(r"<p>::</p>\s*", "", html)
+    return re.sub(r"::</p>(?=\s*<(?:pre|div))", ":</p>", html)
