@@ -338,10 +338,12 @@ class Worker(mode.Worker):
         """Called with the root logger when it is set up; override to add to it."""
 
     def _line_buffer(self) -> None:
-        """What the app prints appears at once, also in a pipe."""
+        """What the app prints appears at once, also in a pipe, and in whole lines: several workers
+        may print there.
+        """
         reconfigure = getattr(self.stdout, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(line_buffering=True)
+            reconfigure(line_buffering=True, write_through=False)
 
     # -- progress --------------------------------------------------------------------------------
 

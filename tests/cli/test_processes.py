@@ -17,7 +17,6 @@ from cli_support import PATIENCE, Running, run, started
 
 APP = """
 import os
-import sys
 import faust
 
 app = faust.App('many', topic_partitions=4, broker_commit_interval=0.1,
@@ -28,8 +27,7 @@ counts = app.Table('counts', key_type=str, value_type=int, default=int)
 async def count(words):
     async for key, word in words.items():
         counts[key] += 1
-        sys.stdout.write(f'COUNTED {key} {counts[key]}\\n')  # in one piece
-        sys.stdout.flush()
+        print('COUNTED', key, counts[key])
 
 @app.page('/where/')
 async def where(request):
@@ -114,7 +112,7 @@ def test_workers_share_the_work_and_one_that_is_killed_is_started_again(project:
 def test_signals_reach_all_workers_and_a_second_one_is_faster(project: Path) -> None:
     code = APP + (
         "\n@app.on_before_shutdown.connect\nasync def slowly(app, **kwargs):\n"
-        "    import asyncio\n    print('SLOWLY', flush=True)\n    await asyncio.sleep(60)\n"
+        "    import asyncio\n    print('SLOWLY')\n    await asyncio.sleep(60)\n"
     )
     (project / "many.py").write_text(code)
     with two(project, "--without-web") as running:
