@@ -70,7 +70,8 @@ def test_an_app_is_configured_once_however_many_ask(again: int) -> None:
 
 def test_parts_of_an_app_are_made_once_however_many_ask() -> None:
     for again in range(10):
-        app, found = faust.App(f"parts-{again}", web_enabled=False), []
+        app = faust.App(f"parts-{again}", web_enabled=False)
+        found: list[list[Any]] = []
 
         def work(number: int, app: faust.App = app, found: list[Any] = found) -> None:
             found.append([app.tables, app.topics, app.monitor, app.serializers, app.router])

@@ -1,0 +1,131 @@
+"""An app's life: what is started around the engine, what is told, who leads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mode import Service
+
+from faust._core.threads import ThreadBridge
+from faust._engine.host import start_again
+from faust._engine.registry import TaskSpec, TimerSpec
+from faust._values import TP
+from faust.app.configured import Configured
+
+__all__ = ["Living"]
+
+
+class Living(Configured):
+    """An app that is started and stopped."""
+
+    abstract = False
+
+    #: What ``@app.web_server`` has put in the web server's place.
+    _own_web_server: Any = None
+    #: Kept so that it is not collected while it runs.
+    _starting_leader: asyncio.Future[Any] | None = None
+
+    # -- beginning ---------------------------------------------------------------------------------
+
+    async def start_client(self) -> None:
+        """Connect for sending and asking, without becoming a worker."""
+        self.client_only = True
+        await self.maybe_start_client()
+
+    def worker_init(self) -> None:
+        """A worker, or another command, begins: sent once for each process."""
+        if not self._made.get("worker_inited"):
+            self._made["worker_inited"] = True
+            for fixup in self.fixups:
+                fixup.on_worker_init()
+            self.on_worker_init.send(self)
+
+    # -- rebalances ------------------------------------------------------------------------------
+
+    async def on_assigned(self, assigned: set[TP]) -> None:
+        await super().on_assigned(assigned)
+        await self.on_partitions_assigned.send(self, assigned)
+
+    async def on_revoked(self, revoked: set[TP]) -> None:
+        await super().on_revoked(revoked)
+        await self.on_partitions_revoked.send(self, revoked)
+
+    async def on_operational(self) -> None:
+        await self.on_rebalance_complete.send(self)
+        await super().on_operational()
+
+    async def on_start(self) -> None:
+        self.conf.use(True)
+        try:
+            await self._start_around()
+        except BaseException:
+            self.conf.use(False)
+            raise
+        try:
+            await super().on_start()
+        except BaseException:
+            self.conf.use(False)
+            await self._stop_around()
+            raise
+
+    async def on_stop(self) -> None:
+        try:
+            await self.on_before_shutdown.send(self)
+            if "leader" in self._made and self.leader.started:
+                await self.leader.stop()
+            await super().on_stop()
+            client = self._made.pop("http_client", None)
+            if client is not None:
+                await client.close()
+        finally:
+            self.conf.use(False)
+            await self._stop_around()
+
+    async def _start_around(self) -> None:
+        """Start what must answer while the broker is away or the loop is blocked."""
+        if self.client_only or self.make_bridge is not ThreadBridge:
+            return  # a simulation has one thread
+        self.watchdog.start()
+        if self.conf.web_enabled:
+            try:
+                await self._start_web()
+            except BaseException:
+                self.watchdog.stop()
+                raise
+
+    async def _start_web(self) -> None:
+        """Start the web server, or what ``@app.web_server`` has put in its place."""
+        if isinstance(self._own_web_server, type):
+            self._own_web_server = self._own_web_server(beacon=self.beacon)
+        serves = self._own_web_server or self.web
+        if serves.started:
+            serves.service_reset()
+        await serves.start()
+
+    async def _stop_around(self) -> None:
+        for web in (self._own_web_server, self._made.get("web")):
+            if isinstance(web, Service) and web.started:
+                await web.stop()
+        if "watchdog" in self._made:
+            self.watchdog.stop()
+
+    def is_leader(self) -> bool:
+        """Does this worker lead: does it hold the partition of the leader topic?
+
+        The first call begins to take part in the choice; so do ``on_leader=True`` tasks and timers.
+        Always false with ``topic_disable_leader``.
+        """
+        if self.conf.topic_disable_leader:
+            return False
+        if self.engine is not None and not self.leader.started:
+            self._starting_leader = asyncio.ensure_future(self.leader.maybe_start())
+        return self.leader.is_leader()
+
+    async def prepare_processing(self) -> None:
+        """Take part in the choice of a leader, where something runs on the leader only."""
+        if self.conf.topic_disable_leader:
+            return
+        declared: list[TaskSpec | TimerSpec] = [*self.registry.tasks, *self.registry.timers]
+        if "leader" in self._made or any(each.on_leader for each in declared):
+            await start_again(self.leader)
