@@ -134,6 +134,31 @@ async def refuse(event: Any) -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
+def test_sets_come_back_from_disk_and_from_the_changelog(
+    broker: str, tmp_path: Path, store: str
+) -> None:
+    """(pitfalls C24)"""
+
+    async def main() -> None:
+        for directory, found in (("one", {}), ("one", {"k": ["a", "b"]}), ("two", {"k": ["a"]})):
+            shop = Shop(broker, tmp_path / directory, store)
+            tags = shop.app.SetTable("tags", key_type=str, value_type=str)
+
+            @shop.app.agent(shop.app.topic("tag", internal=True, value_type=str), name="tag")
+            async def tag(stream: Any, tags: Any = tags) -> None:
+                async for words in stream:
+                    for word in words.split():
+                        tags["k"].discard(word[1:]) if word[0] == "-" else tags["k"].add(word)
+
+            async with shop.app:
+                assert {key: sorted(value) for key, value in tags.as_dict().items()} == found
+                await (await shop.app.topic("tag", value_type=str).send("a -b" if found else "a b"))
+                await asyncio.sleep(2)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("store", STORES)
 def test_a_key_that_is_deleted_and_set_to_zero_in_one_event_is_there(
     broker: str, tmp_path: Path, store: str
 ) -> None:
