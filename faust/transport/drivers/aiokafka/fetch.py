@@ -267,6 +267,7 @@ class KafkaReader(Reader):
 
     def _requested(self, task: asyncio.Task[None]) -> None:
         del self._requests[task]
+        self._schedule_soon()  # not before its lane is free: all may end in one turn of the loop
         if not task.cancelled():
             task.result()
 
@@ -285,7 +286,6 @@ class KafkaReader(Reader):
         finally:
             for part in parts:
                 part.asking = False
-            self._schedule_soon()
 
     async def _send(
         self, node: int, lane: str, parts: list[Partition]
