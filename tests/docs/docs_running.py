@@ -28,7 +28,7 @@ from docs_blocks import Block, blocks_of
 
 from examples.flights.worker import free_port
 
-__all__ = ["Page", "run"]
+__all__ = ["Page", "matches", "run"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 40.0
@@ -98,7 +98,7 @@ class Page:
         for block, found in zip(script, json.loads(printed.splitlines()[-1]), strict=True):
             told = outputs.get(id(block))
             expected = told.code if told else ""
-            assert _matches(expected, found), f"{block.place} prints\n{found}not\n{expected}"
+            assert matches(expected, found), f"{block.place} prints\n{found}not\n{expected}"
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Page:
         self, command: list[str], expected: str, do: Callable[[list[str]], str], line: str = ""
     ) -> None:
         found = do(command).replace(self.port, PORT)
-        assert _matches(expected, found), f"$ {line or command}\n{found}not\n{expected}"
+        assert matches(expected, found), f"$ {line or command}\n{found}not\n{expected}"
 
     def _run_command(self, command: list[str]) -> str:
         return run(*self._program(command), folder=self.folder, COLUMNS="80", NO_COLOR="1")
@@ -195,7 +195,8 @@ def _pattern(expected: str) -> str:
     return pattern.replace(r"\.\.\.", ".*?")
 
 
-def _matches(expected: str, found: str) -> bool:
+def matches(expected: str, found: str) -> bool:
+    """Is an output as it is shown?"""
     return re.fullmatch(_pattern(_trim(expected)), _trim(found)) is not None
 
 
