@@ -105,6 +105,11 @@ class Engine:
             connection.outbox.learn(info.name, info.partitions, info.topic_id)
         self._check_metadata_size()
         host.tables.frozen = True
+        if len(host.tables) and self.conf.table_standby_replicas:
+            logger.info(
+                "Tables have no standby copies (table_standby_replicas=%d): this version restores "
+                "a partition that moves from its changelog", self.conf.table_standby_replicas,
+            )  # fmt: skip
         await self._make_parts()
         self._made = True
         self.conductor.on_flow = self._on_flow
