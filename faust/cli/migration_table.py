@@ -145,6 +145,9 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     'Sensors and others': {
         'Sensors are called for every event.': ('Counting is by batch; a sensor that overrides a hook for single events still gets every one.', 'A call for each event costs a third of the throughput.', 'See that on_stream_event_in and its like are still wanted: only overridden hooks are called for every event.'),
+        "The monitor's `events_runtime` has each event; `tables[...].keys_updated` counts every assignment.": ('`events_runtime` has the mean of each batch; `keys_updated` and `keys_deleted` count keys that were committed (one that is set a thousand times between two commits counts once).', 'They are counted where nothing is paid for an event.', 'Override `on_stream_event_out` or `on_table_set`, to have each.'),
+        '`on_assignment_start` is called before the assignment.': ('It is called together with `on_assignment_completed`, with `time_start` corrected.', 'The assignor runs in the I/O thread, which waits for nobody.', 'Nothing.'),
+        'A sensor that raises stops the app.': ('What it raises is logged, once for each callback.', 'Measuring must not break what is measured.', 'Nothing.'),
         'Statsd, Datadog, OpenTelemetry and tracing sensors.': ('Not there yet. Prometheus is.', 'They come in a later version.', 'Use faust.sensors.prometheus, or a sensor of your own.'),
         'LiveCheck.': ('Not there yet.', 'It comes in a later version.', 'Leave it out for now.'),
         'Compiled and plain code behave differently (`cython_optimizations`).': ('There is one implementation.', 'Speed comes from batches and msgspec, not from a second copy of the code.', 'Remove it.'),
