@@ -31,6 +31,12 @@ class Sent(Protocol):
     def done(self) -> bool: ...
     def result(self, timeout: float | None = None) -> RecordMetadata: ...
     def add_done_callback(self, fun: Callable[[Any], object]) -> None: ...
+    def claim(self) -> None:
+        """The caller deals with its failure, so that nobody else has to."""
+
+    def peek_error(self) -> BaseException | None:
+        """Return why it failed, if it did."""
+
     def __await__(self) -> Generator[Any, None, RecordMetadata]: ...
 
 
@@ -53,6 +59,9 @@ class Sender(Protocol):
 
     async def prepare(self, target: Any) -> None:
         """Ask the broker for the target's partitions."""
+
+    def forget(self, topic: str) -> None:
+        """Nothing more is sent to this topic, as far as is known."""
 
     def append(
         self,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +202,13 @@ class Host(Service):
         """Return what to call before a record is sent, or ``None``."""
         return None
 
+    async def topic_exists(self, name: str) -> bool:
+        """Ask the broker whether there is a topic of this name."""
+        await self.ensure_sending()
+        connection = self.connection
+        assert connection is not None
+        return name in await connection.bridge.call_io(connection.transport.topics, [name])
+
     async def create_topic(self, topic: Topic[Any]) -> None:
         """Create a topic of ours that is not there."""
         await self.ensure_sending()
@@ -339,6 +346,10 @@ class Host(Service):
                 self._starting_client.cancel()
             raise
 
+    def keepers_of_tables(self) -> Iterable[Any]:
+        """Return the services to start before the agents."""
+        return [self.tables]
+
     async def prepare_processing(self) -> None:
         """Called before it is decided whether there is anything to read."""
 
@@ -361,7 +372,8 @@ class Host(Service):
 
         assert self.connection is not None
         self.watch_tables()
-        await start_again(self.tables)
+        for service in self.keepers_of_tables():
+            await start_again(service)
         await start_again(self.topics)
         for agent in self.agents.values():
             await start_again(agent)
@@ -402,18 +414,31 @@ class Host(Service):
         """Everything that is ours is being processed: begin the rest."""
         self._background = Background(self, self.clock, self.is_leader, self.on_crash)
         if not self.client_only:
-            self._background.start(self.registry.tasks, self.registry.timers)
-            for service in self.registry.services:
-                await self._start_service(service)
+            await self.on_started_init_extra_tasks()
+            await self.on_started_init_extra_services()
         self._ready = True
         logger.info("Worker ready")
 
-    async def _start_service(self, service: Any) -> None:
-        made = service
+    async def on_started_init_extra_tasks(self) -> None:
+        """Start tasks, timers and crontabs; override to start something beside them."""
+        assert self._background is not None
+        self._background.start(self.registry.tasks, self.registry.timers)
+
+    async def on_started_init_extra_services(self) -> None:
+        """Start what was given to ``app.service``, in that order."""
+        for service in self.registry.services:
+            await self.on_init_extra_service(service)
+
+    async def on_init_extra_service(self, service: Any) -> Any:
+        """Make a service, if a class was given, and start it; return it."""
         if isinstance(service, type):
             made = service(beacon=self.beacon)
+        else:
+            made = service
+            made.beacon.reattach(self.beacon)
         self._extra_services.append(made)
-        await made.maybe_start()
+        await start_again(made)
+        return made
 
     def prepare_directories(self) -> None:
         """Create the data directory, where something will be kept in it.
@@ -597,6 +622,6 @@ class Host(Service):
 
 async def start_again(service: Service) -> None:
     """Start a service, also one that was stopped before."""
-    if service._stopped.is_set():
+    if service._stopped.is_set() or service._crashed.is_set():
         service.service_reset()
-    await service.start()
+    await service.maybe_start()

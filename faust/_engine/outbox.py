@@ -140,7 +140,7 @@ class FutureMessage(msgspec.Struct, eq=False):
     _stamp: int
     _claimed: bool = False
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Somebody wants to know what becomes of it, and so will hear of a failure."""
         if not self._claimed and self._delivery is not None:
             self._claimed = True
@@ -154,7 +154,7 @@ class FutureMessage(msgspec.Struct, eq=False):
         """Return why it failed, if it did."""
         if self._delivery is None or self._delivery.error is None:
             return None
-        self._claim()
+        self.claim()
         return self._send_error(self._delivery.error)
 
     def peek_error(self) -> BaseException | None:
@@ -175,7 +175,7 @@ class FutureMessage(msgspec.Struct, eq=False):
         delivery = self._delivery
         assert delivery is not None
         if claim:
-            self._claim()
+            self.claim()
         if delivery.error is not None:
             raise self._send_error(delivery.error)
         placed = delivery.placed
@@ -219,7 +219,7 @@ class FutureMessage(msgspec.Struct, eq=False):
         delivery = self._delivery
         assert delivery is not None
         if claim:
-            self._claim()
+            self.claim()
         delivery.when_done(fun)
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
@@ -369,6 +369,12 @@ class Outbox:
     async def prepare(self, target: OutboxTarget) -> None:
         """Ask the broker for the target's partitions."""
         self.learn(target.name, *await self._describe(target.name))
+
+    def forget(self, topic: str) -> None:
+        """Nothing more is sent to this topic, as far as is known."""
+        target = self._targets.get(topic)
+        if target is not None and not target.open and not any(target.under_way.values()):
+            del self._targets[topic]
 
     def learn(self, topic: str, partitions: int, topic_id: str) -> None:
         """Note what is known of a topic."""

@@ -1,6 +1,6 @@
 """Agents: functions that process streams."""
 
 from faust.agents.agent import Agent, current_agent
-from faust.agents.replies import ReplyPromise
+from faust.agents.replies import AgentError, AskTimeout, ReplyPromise
 
-__all__ = ["Agent", "ReplyPromise", "current_agent"]
+__all__ = ["Agent", "AgentError", "AskTimeout", "ReplyPromise", "current_agent"]

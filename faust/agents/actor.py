@@ -90,17 +90,17 @@ class Actor:
             while True:
                 try:
                     await self._run_once()
-                    self._current().finished()
+                    self.current_stream().finished()
                     self._say_returned()
                     return
                 except asyncio.CancelledError:
                     raise
                 except PartitionRevoked as exc:
                     logger.info("Agent %s: %s", self.agent.name, exc)
-                    self._current().failed(redeliver=False)
+                    self.current_stream().failed(redeliver=False)
                 except SharedTable as exc:
                     logger.debug("Agent %s: %s", self.agent.name, exc)
-                    self._current().failed(redeliver=True)
+                    self.current_stream().failed(redeliver=True)
                 except StopError:
                     raise
                 except Exception as exc:
@@ -113,12 +113,12 @@ class Actor:
         finally:
             self.ended = True
 
-    def _current(self) -> Stream[Any]:
+    def current_stream(self) -> Stream[Any]:
         """The stream whose event was in progress: the one behind a ``group_by``, where there is."""
         return self.stream.forwarded_to or self.stream
 
     def _place(self) -> Any:
-        stream = self._current()
+        stream = self.current_stream()
         cursor, record = stream.cursor, stream.record
         return None if cursor is None or record is None else (cursor.tp, record.offset)
 
@@ -133,14 +133,14 @@ class Actor:
         """For agents that yield: what they yield goes to whoever asked, and to the sinks."""
         try:
             async for value in results:
-                await self.agent.on_yield(self._current(), value)
+                await self.agent.on_yield(self.current_stream(), value)
         finally:
             close = getattr(results, "aclose", None)
             if close is not None:
                 await close()
 
     async def _failed(self, exc: Exception, attempts: Attempts) -> None:
-        agent, stream = self.agent, self._current()
+        agent, stream = self.agent, self.current_stream()
         where = self._where(stream)
         inside = stream.inside
         policy = agent.error_policy
@@ -160,6 +160,8 @@ class Actor:
             agent.count_skipped(stream)
             return
         delay = None if isinstance(exc, DecodeError) else attempts.failed()
+        if delay is None and inside and not isinstance(exc, DecodeError):
+            await agent.answer_error(stream, exc)
         stream.failed(redeliver=True)
         if delay is None:
             raise self._failure(exc, where, attempts.failures) from exc
@@ -172,7 +174,7 @@ class Actor:
 
     def _say_returned(self) -> None:
         """Its function has returned: what comes now is not handled, and somebody should know."""
-        if not self._current().at_end:
+        if not self.current_stream().at_end:
             logger.warning(
                 "Agent %s has returned: what its channel gets from now on is not handled by this "
                 "worker. An agent iterates over its stream for as long as the worker runs",

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import getdoc, isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from mode import Service
 
 from faust._core.names import module_name_of
 from faust._machines.retry import ErrorPolicy, RetryPolicy
-from faust._values import TP, HeadersArg, headers_as_list
+from faust._values import TP
 from faust.agents.actor import Actor
-from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER, ReqRepResponse
-from faust.agents.replies import ReplyPromise
+from faust.agents.answers import Answers
+from faust.agents.models import REPLY_HEADER
+from faust.agents.requests import Askable
 from faust.exceptions import ImproperlyConfigured
 from faust.streams import Stream, current_stream
-from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
-    from faust._context import AppContext, Sent
+    from faust._context import AppContext
     from faust._feeds import Feed
 
 __all__ = ["Agent", "current_agent"]
@@ -37,7 +36,7 @@ def current_agent() -> Agent | None:
     return agent
 
 
-class Agent(Service):
+class Agent(Askable, Service):
     """A stream processor.
 
     Arguments:
@@ -93,6 +92,7 @@ class Agent(Service):
         self.use_reply_headers = use_reply_headers
         self.supervisor_strategy = supervisor_strategy
         self.skipped = 0
+        self.answers = Answers(app, self.name)
         self.actors: list[Actor] = []
         self._sinks: list[Any] = []
         self._on_error = on_error
@@ -260,6 +260,10 @@ class Agent(Service):
                 found.append(actor.stream.forwarded_to)
         return list(dict.fromkeys(found))
 
+    def streams_in_progress(self) -> list[Stream[Any]]:
+        """Return, for each of its instances, the stream whose event is being processed."""
+        return [actor.current_stream() for actor in self.actors if not actor.ended]
+
     async def on_stop(self) -> None:
         """End its instances; what they had in progress was not committed."""
         for task in self._running:
@@ -304,17 +308,9 @@ class Agent(Service):
         """It has yielded: answer who asked, then fill the sinks in order."""
         event = stream.current_event
         if event is not None and REPLY_HEADER in event.headers:
-            await self._reply(event, value)
+            await self.answers.give(event, value)
         for sink in self._sinks:
             await _put(sink, value)
-
-    async def _reply(self, event: Any, value: Any, error: Any = None) -> None:
-        reply_to = event.headers[REPLY_HEADER].decode()
-        correlation_id = event.headers.get(CORRELATION_HEADER, b"").decode()
-        key = event.key.decode(errors="replace") if isinstance(event.key, bytes) else event.key
-        response = ReqRepResponse(key=key, value=value, correlation_id=correlation_id, error=error)
-        topic = self.app.topic(reply_to)
-        await topic.send(value=response)
 
     def add_sink(self, sink: Any) -> None:
         """Put what it yields there, too: a channel, a topic's name, an agent or a function."""
@@ -333,176 +329,13 @@ class Agent(Service):
         """The event is left out: if it was a request, its caller need not wait any longer."""
         for event in stream.events_in_progress():
             if REPLY_HEADER in event.headers:
-                await self._reply(event, None, [type(exc).__name__, str(exc)])
+                await self.answers.refuse(event, exc)
 
     def count_skipped(self, stream: Stream[Any]) -> None:
         """An event was left out by its error policy."""
         self.skipped += 1
         tp = None if stream.cursor is None else stream.cursor.tp
         self.app.sensors.on_event_skipped(self.name, tp)
-
-    # -- sending to it ---------------------------------------------------------------------
-
-    async def cast(
-        self,
-        value: Any = None,
-        *,
-        key: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: HeadersArg = None,
-    ) -> None:
-        """Send it a message, and expect nothing."""
-        await self.send(value, key=key, partition=partition, timestamp=timestamp, headers=headers)
-
-    async def send(
-        self,
-        value: Any = None,
-        *,
-        key: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: HeadersArg = None,
-        key_serializer: Any = None,
-        value_serializer: Any = None,
-        callback: Any = None,
-        reply_to: Any = None,
-        correlation_id: str | None = None,
-        force: bool = False,
-    ) -> Sent:
-        """Send it a message; with ``reply_to``, its answer goes there."""
-        pairs = headers_as_list(headers)
-        if reply_to is not None:
-            pairs.append((REPLY_HEADER, _topic_name(reply_to).encode()))
-            pairs.append((CORRELATION_HEADER, (correlation_id or str(uuid4())).encode()))
-        sent: Sent = await self.channel.send(
-            value,
-            key=key,
-            partition=partition,
-            timestamp=timestamp,
-            headers=pairs or None,
-            key_serializer=key_serializer,
-            value_serializer=value_serializer,
-            callback=callback,
-        )
-        return sent
-
-    async def ask(
-        self,
-        value: Any = None,
-        *,
-        key: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: HeadersArg = None,
-        reply_to: Any = None,
-        correlation_id: str | None = None,
-        timeout: Seconds | None = None,
-    ) -> Any:
-        """Send it a message and wait for what it yields.
-
-        Arguments:
-            timeout: Seconds to wait at most (``None``: for ever).
-
-        Raises:
-            TimeoutError: no answer came in time.
-            AgentError: it raised.
-            RuntimeError: the event that asks keeps this very agent from going on, because both
-                write one table.
-        """
-        self._check_deadlock()
-        promise = await self.ask_nowait(
-            value,
-            key=key,
-            partition=partition,
-            timestamp=timestamp,
-            headers=headers,
-            reply_to=reply_to,
-            correlation_id=correlation_id,
-        )
-        asking = current_stream()
-        if asking is not None:
-            asking.asking = (self.name, promise)
-        try:
-            async with asyncio.timeout(None if timeout is None else want_seconds(timeout)):
-                return await promise
-        finally:
-            if asking is not None:
-                asking.asking = None
-
-    def _check_deadlock(self) -> None:
-        stream = current_stream()
-        gate = None if stream is None or stream.task is None else stream.task.gate
-        if stream is None or gate is None or not stream.inside:
-            return
-        if self.name in gate.readers and gate.inside == stream.reader != self.name:
-            raise RuntimeError(
-                f"agent {stream.reader!r} asks agent {self.name!r}, and both write one table: "
-                f"the answer could wait for this event, and this event for the answer. Use "
-                f"cast() or send(), or keep the table to one of them"
-            )
-
-    async def ask_nowait(
-        self,
-        value: Any = None,
-        *,
-        key: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: HeadersArg = None,
-        reply_to: Any = None,
-        correlation_id: str | None = None,
-        force: bool = False,
-    ) -> ReplyPromise:
-        """As `ask`, without waiting: returns the promise of the answer."""
-        app: Any = self.app
-        where = _topic_name(reply_to) if reply_to is not None else app.conf.reply_to
-        promise = ReplyPromise(where, correlation_id or str(uuid4()))
-        await app.expect_reply(promise)
-        await self.send(
-            value,
-            key=key,
-            partition=partition,
-            timestamp=timestamp,
-            headers=headers,
-            reply_to=where,
-            correlation_id=promise.correlation_id,
-        )
-        return promise
-
-    # -- many at once ------------------------------------------------------------------------
-
-    async def map(self, values: Any, key: Any = None, reply_to: Any = None) -> AsyncIterator[Any]:
-        """Ask with many values; yield the answers as they arrive."""
-        async for answer in self.kvmap(_with_key(values, key), reply_to):
-            yield answer
-
-    async def kvmap(self, items: Any, reply_to: Any = None) -> AsyncIterator[Any]:
-        """Ask with many (key, value) pairs; yield the answers as they arrive."""
-        arrived: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
-        sent = answered = 0
-        async for key, value in _as_async(items):
-            promise = await self.ask_nowait(value, key=key, reply_to=reply_to)
-            promise.add_done_callback(arrived.put_nowait)
-            sent += 1
-            while not arrived.empty():
-                answered += 1
-                yield arrived.get_nowait().result()
-        while answered < sent:
-            answered += 1
-            yield (await arrived.get()).result()
-
-    async def join(self, values: Any, key: Any = None, reply_to: Any = None) -> list[Any]:
-        """Ask with many values; return the answers in the same order."""
-        return await self.kvjoin(_with_key(values, key), reply_to)
-
-    async def kvjoin(self, items: Any, reply_to: Any = None) -> list[Any]:
-        """Ask with many (key, value) pairs; return the answers in the same order."""
-        promises = [
-            await self.ask_nowait(value, key=key, reply_to=reply_to)
-            async for key, value in _as_async(items)
-        ]
-        return list(await asyncio.gather(*promises))
 
     def test_context(
         self,
@@ -574,7 +407,7 @@ class _Forwarder(Actor):
     def settled(self) -> bool:
         return self.ended or self.stream.started_iteration
 
-    def _current(self) -> Stream[Any]:
+    def current_stream(self) -> Stream[Any]:
         return self.stream
 
     async def _run_once(self) -> None:
@@ -586,15 +419,6 @@ def _is_plain(fun: Any) -> bool:
     return hasattr(fun, "__code__") and not hasattr(fun, "__wrapped__")
 
 
-def _topic_name(where: Any) -> str:
-    if isinstance(where, str):
-        return where
-    channel = getattr(where, "channel", where)
-    if not hasattr(channel, "get_topic_name"):
-        raise ValueError(f"a reply can only go to a topic, not to {where!r}")
-    return str(channel.get_topic_name())
-
-
 async def _put(sink: Any, value: Any) -> None:
     if hasattr(sink, "send"):
         await sink.send(value)
@@ -602,17 +426,3 @@ async def _put(sink: Any, value: Any) -> None:
     result = sink(value)
     if isawaitable(result):
         await result
-
-
-async def _with_key(values: Any, key: Any) -> AsyncIterator[tuple[Any, Any]]:
-    async for value in _as_async(values):
-        yield key, value
-
-
-async def _as_async(items: Any) -> AsyncIterator[Any]:
-    if hasattr(items, "__aiter__"):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

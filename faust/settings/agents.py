@@ -8,7 +8,7 @@ from typing import Any
 from faust.settings.kinds import Bool, Choice, Duration, Int, Text
 from faust.settings.params import Section, computed, setting
 
-__all__ = ["AgentSettings", "RPCSettings"]
+__all__ = ["AgentSettings", "RPCSettings", "drawn_reply_to"]
 
 
 class AgentSettings(Section, title="Agents"):
@@ -62,6 +62,18 @@ def _reply_to(conf: Any) -> str:
     return f"{conf.reply_to_prefix}{conf.__dict__.setdefault('_reply_id', uuid())}"
 
 
+def _reply_timeout(conf: Any) -> timedelta | float:
+    expires: timedelta | float = conf.reply_expires
+    return expires
+
+
+def drawn_reply_to(conf: Any) -> str | None:
+    """Return the reply topic whose name was drawn for this process; ``None`` if it was given."""
+    drawn = conf.__dict__.get("_reply_id")
+    name: str = conf.reply_to
+    return name if drawn is not None and name == f"{conf.reply_to_prefix}{drawn}" else None
+
+
 class RPCSettings(Section, title="Agent RPC"):
     """How replies of agents come back to who asked."""
 
@@ -88,4 +100,12 @@ class RPCSettings(Section, title="Agent RPC"):
         default=timedelta(days=1),
         env="APP_REPLY_EXPIRES",
         text="Seconds that replies stay in the reply topic.",
+    )
+    reply_timeout = setting(
+        Duration(above_zero=True),
+        default=computed(_reply_timeout, "{reply_expires}"),
+        env="APP_REPLY_TIMEOUT",
+        since="2.0",
+        text="""Seconds that ``ask`` waits for an answer at most, unless it is given a ``timeout``. An
+        answer that is older than ``reply_expires`` is gone.""",
     )

@@ -96,6 +96,7 @@ class SettingsKeywords(TypedDict, total=False):
     reply_to_prefix: str | None
     reply_create_topic: bool | None
     reply_expires: float | timedelta | str | None
+    reply_timeout: float | timedelta | str | None
     # Web
     web_enabled: bool | None
     web_port: int | None
