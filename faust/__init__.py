@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from faust.tables.sets import SetGlobalTable as SetGlobalTable
     from faust.tables.sets import SetTable as SetTable
     from faust.topics import Topic as Topic
+    from faust.types.channels import ChannelT as ChannelT
+    from faust.types.topics import TopicT as TopicT
     from faust.windows import HoppingWindow as HoppingWindow
     from faust.windows import SlidingWindow as SlidingWindow
     from faust.windows import TumblingWindow as TumblingWindow
@@ -82,6 +84,7 @@ _HOMES = {
     "App": "faust.app",
     "AppCommand": "faust.cli.base",
     "Channel": "faust.channels",
+    "ChannelT": "faust.types.channels",
     "Codec": "faust.serializers",
     "Command": "faust.cli.base",
     "Event": "faust.events",
@@ -111,6 +114,7 @@ _HOMES = {
     "Stream": "faust.streams",
     "Table": "faust.tables",
     "Topic": "faust.topics",
+    "TopicT": "faust.types.topics",
     "TumblingWindow": "faust.windows",
     "Window": "faust.windows",
     "Worker": "faust.worker",
@@ -125,6 +129,7 @@ __all__ = [
     "App",
     "AppCommand",
     "Channel",
+    "ChannelT",
     "Codec",
     "Command",
     "Event",
@@ -154,6 +159,7 @@ __all__ = [
     "Stream",
     "Table",
     "Topic",
+    "TopicT",
     "TumblingWindow",
     "VersionInfo",
     "Window",

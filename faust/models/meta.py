@@ -32,7 +32,7 @@ from faust.exceptions import ImproperlyConfigured
 from faust.models.descriptors import FieldDescriptor, converts
 from faust.models.fields import field_for_type
 from faust.models.naming import canonical_name
-from faust.models.options import ModelOptions
+from faust.models.options import ModelOptions, own_keywords
 from faust.models.typing import TypeContext, analyze
 
 __all__ = ["ConvertingMeta", "ModelMeta", "complete"]
@@ -133,6 +133,8 @@ def _make_class(
     base_options = next((b._options for b in bases if isinstance(b, ModelMeta)), None)
     inner = namespace.get("Options")
     given = {k: v for k, v in vars(inner).items() if k[0] != "_"} if inner is not None else {}
+    own_kwargs = own_keywords(bases, kwargs)
+    kwargs = {keyword: value for keyword, value in kwargs.items() if keyword not in own_kwargs}
     options = ModelOptions.derived(name, base_options, {**given, **kwargs})
     names = _Names(name, namespace)
     own = {
@@ -151,6 +153,8 @@ def _make_class(
         namespace.setdefault("__setattr__", _assign)
     keywords_only = _needs_keywords(inherited, descriptors)
     cls = make(mcls, name, bases, namespace, **({"kw_only": True} if keywords_only else {}))
+    if own_kwargs:  # structs do not pass keywords on: it has been called without them
+        super(cls, cls).__init_subclass__(**own_kwargs)
     options.namespace = options.namespace or canonical_name(cls)
     options.descriptors = {f: d.clone(model=cls) for f, d in merged.items()}
     _fill_tables(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 from faust._values.modelproto import CodecArg
 from faust.exceptions import ImproperlyConfigured
 
-__all__ = ["CLASS_OPTIONS", "ModelOptions"]
+__all__ = ["CLASS_OPTIONS", "ModelOptions", "own_keywords"]
 
 CoercionHandler = Callable[[Any], Any]
 
@@ -136,6 +137,21 @@ class ModelOptions:
         options = cls(**chosen)
         options.coerce = options.coerce or options.validation
         return options
+
+
+def own_keywords(bases: tuple[type, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a class's keywords that an ``__init_subclass__`` of its bases names."""
+    unknown = [keyword for keyword in given if keyword not in CLASS_OPTIONS]
+    if not unknown:
+        return {}
+    named = {
+        parameter
+        for base in bases
+        for ancestor in base.__mro__
+        if "__init_subclass__" in vars(ancestor) and ancestor is not object
+        for parameter in inspect.signature(vars(ancestor)["__init_subclass__"].__func__).parameters
+    }
+    return {keyword: given[keyword] for keyword in unknown if keyword in named}
 
 
 def _unknown_option(name: str, option: str) -> str:

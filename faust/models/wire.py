@@ -22,6 +22,10 @@ _encode = msgspec.json.Encoder(enc_hook=_json.default).encode
 #: What, overridden in a subclass, makes JSON go through it.
 _WRITERS = ("to_representation", "asdict", "_prepare_dict", "__json__")
 
+#: A class method by which packages that know another form of data return the class method
+#: ``(cls, data)`` that changes a payload into ours before it is read.
+_TRANSLATES = "_BUILD_input_translate_fields"
+
 
 def is_native(cls: Any, base: Any) -> bool:
     """Tell whether the C decoder makes the same instances as ``from_data`` would."""
@@ -34,6 +38,7 @@ def is_native(cls: Any, base: Any) -> bool:
     native = (
         not options.coerce
         and not cls.__model_dispatches__()
+        and not hasattr(cls, _TRANSLATES)
         and _same(cls, base, "from_data")
         and all(_is_plain(d) for d in options.descriptors.values())
     )
@@ -75,6 +80,7 @@ def _is_native_but_lax(cls: Any, base: Any) -> bool:
     return (
         options.coerce
         and not cls.__model_dispatches__()
+        and not hasattr(cls, _TRANSLATES)
         and _same(cls, base, "from_data")
         and all(_is_lax(d) for d in options.descriptors.values())
     )
@@ -116,12 +122,26 @@ def from_mapping(cls: Any, base: Any, data: Any) -> Any:
         named = registry.get(namespace_of(data) or "")
         if named is not cls and (named is not None or cls._options.abstract):
             return _dispatched(cls, data)
+    if hasattr(cls, _TRANSLATES):
+        data = _translated(cls, data)
     if is_native(cls, base):
         try:
             return msgspec.convert(data, cls, dec_hook=decode_hook, str_keys=True)
         except msgspec.ValidationError:
             pass  # what follows explains it, or forgives a null
     return cls(**_field_values(cls, data))
+
+
+def _translated(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload as the class's own function changes it, by the names it came with."""
+    if "_input_translate_fields" not in vars(cls):
+        cls._input_translate_fields = getattr(cls, _TRANSLATES)()
+    changed = dict(data)
+    cls._input_translate_fields(changed)
+    for name, descriptor in cls._options.descriptors.items():
+        if descriptor.input_name != name and name in changed:
+            changed[descriptor.input_name] = changed.pop(name)
+    return changed
 
 
 def _dispatched(cls: Any, data: Mapping[str, Any]) -> Any:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from faust.types.codecs import CodecArg as CodecArg
     from faust.types.codecs import CodecT as CodecT
     from faust.types.core import HeadersArg as HeadersArg
+    from faust.types.core import K as K
+    from faust.types.core import OpenHeadersArg as OpenHeadersArg
+    from faust.types.core import V as V
     from faust.types.enums import ProcessingGuarantee as ProcessingGuarantee
     from faust.types.events import EventT as EventT
     from faust.types.fixups import FixupT as FixupT
@@ -112,10 +115,12 @@ _HOMES = {
     "FutureMessage": "tuples",
     "GlobalTableT": "tables",
     "HeadersArg": "core",
+    "K": "core",
     "Message": "tuples",
     "ModelArg": "models",
     "ModelOptions": "models",
     "ModelT": "models",
+    "OpenHeadersArg": "core",
     "PartitionAssignorT": "assignor",
     "ProcessingGuarantee": "enums",
     "ProducerT": "transports",
@@ -135,6 +140,7 @@ _HOMES = {
     "TableT": "tables",
     "TopicT": "topics",
     "TransportT": "transports",
+    "V": "core",
     "View": "web",
     "WindowSetT": "tables",
     "WindowT": "windows",

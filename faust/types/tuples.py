@@ -5,4 +5,7 @@ from __future__ import annotations
 from faust._engine.outbox import FutureMessage
 from faust._values import TP, Message, RecordMetadata
 
-__all__ = ["TP", "FutureMessage", "Message", "RecordMetadata"]
+__all__ = ["TP", "FutureMessage", "Message", "PendingMessage", "RecordMetadata"]
+
+#: A message that is being sent, as sensors are told of it.
+PendingMessage = FutureMessage
