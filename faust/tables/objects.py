@@ -18,7 +18,8 @@ __all__ = ["ChangeloggedObject", "ChangeloggedObjectManager"]
 class ChangeloggedObject(ABC):
     """One object of a table: give it state of its own, and these three methods.
 
-    A method that changes it calls ``self.manager.send_changelog_event(self.key, operation, value)``.
+    A method that changes it calls
+    ``self.manager.send_changelog_event(self.key, operation, value)``.
 
     Arguments:
         manager: The manager that it belongs to.
@@ -30,7 +31,7 @@ class ChangeloggedObject(ABC):
         self.key = key
         self.__post_init__()
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # noqa: B027 - to override, or not
         """Called at the end of ``__init__``: make the state that a new object has."""
 
     @abstractmethod

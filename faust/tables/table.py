@@ -50,7 +50,8 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
                 kind = type(key)
                 kept: Any = key if kind is str or kind is int else piece.key_of(key)
                 value = piece.live.get(kept, ABSENT)
-                if type(value) not in SCALARS:
+                kind = type(value)
+                if kind is not int and kind not in SCALARS:
                     value = piece.get(kept)
                     if value is ABSENT:
                         return self.__missing__(key)
@@ -72,7 +73,8 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
             (piece, kept, before, dirty.get(kept, ABSENT))
         )
         live[kept] = dirty[kept] = value
-        if type(value) not in SCALARS:
+        kind = type(value)
+        if kind is not int and kind not in SCALARS:
             piece.note_fresh(kept)
 
     # -- the rest of a dictionary ----------------------------------------------------------

@@ -37,7 +37,7 @@ def adder(sums: list[Any], began: list[Any], pause: float) -> Any:
 
 @virtual
 async def test_two_agents_with_one_table_by_argument_lose_no_update(world: World) -> None:
-    app, began = world.app(), []
+    app, began = world.app(), list[int]()
     left, right = topics(app)
     holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
     app.agent(left, name="left")(adder(holder, began, 0.003))
@@ -53,7 +53,7 @@ async def test_two_agents_with_one_table_by_argument_lose_no_update(world: World
 
 @virtual
 async def test_what_was_learned_in_one_partition_holds_for_all(world: World) -> None:
-    app, began = world.app(), []
+    app, began = world.app(), list[int]()
     left, right = topics(app, 3)
     holder = [app.Table("sums", default=int, partitions=3, key_type=str, value_type=int)]
     app.agent(left, name="left")(adder(holder, began, 0.003))
@@ -70,6 +70,7 @@ async def test_what_was_learned_in_one_partition_holds_for_all(world: World) -> 
         )
         found = [dict(piece.items())["all"] for piece in holder[0].slices.values()]
         assert found == [404] * 3
+        assert app.engine is not None
         gates = {task.run.gate is not None for task in app.engine.tasks.values()}
         assert gates == {True}
 

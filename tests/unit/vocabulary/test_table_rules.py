@@ -1,4 +1,4 @@
-"""Who may write a table, in every way that it can be written; and objects of one's own in tables."""
+"""Who may write a table, in every way that it can be written; objects of one's own in tables."""
 
 from __future__ import annotations
 
