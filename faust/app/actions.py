@@ -52,7 +52,20 @@ class Acting(Declaring):
         name: str | None = None,
         max_drift_correction: float = 0.1,
     ) -> Callable[[F], F]:
-        """Decorate a coroutine function that runs every ``interval`` seconds, first after one."""
+        """Decorate a coroutine function that runs every ``interval`` seconds, first after one.
+
+        It begins when the app is operational. Runs keep to ``n * interval`` after that however long
+        they take, and never overlap: those that come too late are left out. An exception stops the
+        worker.
+
+        Arguments:
+            interval: Seconds, or a timedelta.
+            on_leader: Run where the leader is, whoever that is at the time.
+            traced: Without meaning here.
+            name: Shown in logs (default: that of the function).
+            max_drift_correction: Seconds by which an interval is shortened at most, to make up for
+                a run that began late.
+        """
         seconds = want_seconds(interval)
         if seconds <= 0:
             raise ValueError(f"a timer needs an interval above 0 seconds, not {interval!r}")
@@ -81,7 +94,22 @@ class Acting(Declaring):
         on_leader: bool = False,
         traced: bool = True,
     ) -> Callable[[F], F]:
-        """Decorate a coroutine function that runs as a crontab says (``timezone`` or ``tz``)."""
+        """Decorate a coroutine function that runs as a crontab says.
+
+        When clocks change, a time that is skipped runs at the jump, and one that comes twice runs
+        once; entries of every hour run in each hour that there is. An exception stops the worker.
+
+        Arguments:
+            cron_format: Minute, hour, day of month, month, day of week; seconds may come sixth.
+            timezone: Where the clock hangs: an object or a name (default: the setting
+                ``timezone``).
+            tz: The same.
+            on_leader: Run where the leader is, whoever that is at the time.
+            traced: Without meaning here.
+
+        Raises:
+            ImproperlyConfigured: there is no such time zone, or it is no crontab entry.
+        """
         from faust.utils.cron import Cron
 
         if timezone is not None and tz is not None:
@@ -111,12 +139,25 @@ class Acting(Declaring):
         cors_options: Any = None,
         name: str | None = None,
     ) -> Callable[[Any], Any]:
-        """Decorate a view: an ``async def`` function of a request, or a `View` class."""
+        """Decorate a view: an ``async def`` function of a request, or a `View` class.
+
+        The function takes ``(request)`` or ``(view, request)``, then the parameters of the path by
+        name.
+
+        Arguments:
+            path: Path, with ``{name}`` for parameters.
+            base: The class of the view (default: `View`).
+            cors_options: Which other sites may use it (default: ``web_cors_options``).
+            name: For `View.url_for` (default: that of the function).
+
+        Raises:
+            TypeError: it is a class but no `View`, or does not take what the path has.
+        """
 
         def add(fun: Any) -> Any:
             from faust.web.views import view_from
 
-            view = view_from(fun, base=base)
+            view = view_from(fun, base=base, path=path)
             label = name or str(getattr(fun, "__name__", path))
             self.registry.pages.append(PageSpec(path, view, label, cors_options))
             return venusian.attach(view, lambda _found: None, category="faust.page")

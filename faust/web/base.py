@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +12,9 @@ from mode import Service
 from faust.exceptions import ImproperlyConfigured
 from faust.web.cors import CorsOptions
 from faust.web.messages import Request, Response
-from faust.web.views import View, view_from
+from faust.web.views import PARAMETER, View, view_from
 
 __all__ = ["Page", "Request", "Response", "Web"]
-
-_PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 
 
 class Page(NamedTuple):
@@ -81,7 +78,7 @@ class Web(Service):
         """
         self._check_not_started(pattern)
         label = name or getattr(handler, "__name__", pattern)
-        self.pages.append(Page(pattern, view_from(handler), label, cors_options))
+        self.pages.append(Page(pattern, view_from(handler, path=pattern), label, cors_options))
 
     def add_static(self, prefix: str, path: Path | str, **options: Any) -> None:
         """Serve the files of a directory below ``prefix``; before the server starts.
@@ -137,7 +134,7 @@ class Web(Service):
         """
         for page in self.all_pages():
             if view_name in (page.name, getattr(page.view, "view_name", "")):
-                return _PARAMETER.sub(lambda m: quote(str(kwargs[m[1]]), safe=""), page.path)
+                return PARAMETER.sub(lambda m: quote(str(kwargs[m[1]]), safe=""), page.path)
         raise KeyError(view_name)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import wraps
 from inspect import Parameter, isawaitable, signature
@@ -204,17 +205,45 @@ class View:
 Handler = Callable[..., Awaitable[Any]]
 
 
-def view_from(fun: Any, *, base: type[View] | None = None) -> type[View]:
+def view_from(fun: Any, *, base: type[View] | None = None, path: str = "") -> type[View]:
     """Return a view class for what ``@app.page`` decorates.
 
     Raises:
-        TypeError: it is a class, but no `View`.
+        TypeError: it is a class, but no `View`; or it cannot be called with the parameters of the
+            path.
     """
     if isinstance(fun, type):
         if not issubclass(fun, View):
             raise TypeError(f"a page is a function or a subclass of faust.web.View, not {fun!r}")
+        for name in METHODS:
+            if name in vars(fun):
+                _check_parameters(vars(fun)[name], path, 2)
         return fun
+    _check_parameters(fun, path, 2 if _wants_view(fun) else 1)
     return (base or View).from_handler(fun)
+
+
+#: A parameter of a path: its name, and a pattern that is not looked at here.
+PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
+
+
+def _check_parameters(fun: Any, path: str, before: int) -> None:
+    """A handler that its path does not fit would fail at every request."""
+    if not path:
+        return
+    names = PARAMETER.findall(path)
+    try:
+        # What wraps a function may add arguments of its own: it is asked itself.
+        taken = signature(fun, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return
+    try:
+        taken.bind(*[None] * before, **dict.fromkeys(names))
+    except TypeError as exc:
+        given = ", ".join(["request", *names])
+        raise TypeError(
+            f"page {path!r} calls {getattr(fun, '__qualname__', fun)}({given}): {exc}"
+        ) from None
 
 
 def as_handler(fun: Callable[..., Any]) -> Handler:

@@ -141,6 +141,28 @@ def test_a_class_that_is_no_view_is_refused() -> None:
         view_from(dict)
 
 
+def test_a_page_that_does_not_take_what_its_path_has_is_refused_where_it_is_written() -> None:
+    app = faust.App("fits", broker="memory://")
+
+    async def takes_name(request: Any, name: str, other: int = 3) -> Any: ...
+
+    async def takes_any(web: Any, request: Any, **params: str) -> Any: ...
+
+    async def takes_point(web: Any, request: Any, point: Point, name: str) -> Any: ...
+
+    class Named(View):
+        async def get(self, request: Any, *, name: str) -> Any: ...
+
+    for handler in (takes_name, takes_any, Named, takes_model(Point)(takes_point)):
+        app.page("/{name:.+}/")(handler)
+    with pytest.raises(TypeError, match=r"page '/x/' calls .*takes_name\(request\): missing"):
+        app.page("/x/")(takes_name)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nome'"):
+        app.page("/{nome}/{name}/")(takes_name)
+    with pytest.raises(TypeError, match=r"Named\.get\(request\)"):
+        app.web.route("/x/", Named)
+
+
 def test_views_are_found_by_name() -> None:
     app = faust.App("names", broker="memory://")
 
