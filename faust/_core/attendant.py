@@ -5,6 +5,7 @@ It works also while the main thread is blocked, which is when it is needed most.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -22,14 +23,17 @@ LOG_INTERVAL = 5.0
 
 
 def end_process(status: int) -> None:
-    """End this process at once: nothing is committed or cleaned up."""
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
-    os._exit(status)
+    """End this process at once: nothing is committed or cleaned up.
+
+    A signal may have interrupted a write to the very streams that are flushed here (that is a
+    `RuntimeError` then): nothing keeps the process from ending.
+    """
+    try:
+        for flush in (logging.shutdown, sys.stdout.flush, sys.stderr.flush):
+            with contextlib.suppress(Exception):
+                flush()
+    finally:
+        os._exit(status)
 
 
 class Attendant:
