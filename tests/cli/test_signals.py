@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import on_terminal, plain, started
+from cli_support import on_terminal, plain, run, started
 
 APP = """
 import asyncio
@@ -150,3 +150,14 @@ def test_the_console_listens_where_it_is_asked_to(project: Path) -> None:
             assert console.recv(100).startswith(b"\xff")  # telnet's first words
         running.signal(signal.SIGTERM)
         assert running.end() == 0
+
+
+def test_ending_at_once_is_not_kept_up_by_a_write_that_it_interrupts(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom faust._core.attendant import end_process\n"
+        "class Busy:\n    def flush(self):\n        raise RuntimeError('reentrant call')\n"
+        "sys.stdout = Busy()\ntry:\n    end_process(7)\n"
+        "finally:\n    print('went on', file=sys.stderr)\n"
+    )
+    ended = run(tmp_path, "-c", code)
+    assert (ended.returncode, ended.stderr) == (7, "")
