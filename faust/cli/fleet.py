@@ -93,11 +93,15 @@ class Fleet:
                 place.due = now
         for place in self._places:
             due = place.process is None and place.due is not None and place.due <= now
-            if due and not self._stopping:
+            if due and not self._is_stopping():
                 place.due, place.started_at = None, now
                 place.process = self._spawn(place.index)
-                if self._stopping:  # a signal came while it was being started
+                if self._is_stopping():  # a signal came while it was being started
                     place.process.send_signal(signal.SIGTERM)
+
+    def _is_stopping(self) -> bool:
+        """A call, for a handler may change the answer between any two steps."""
+        return self._stopping
 
     def send(self, number: int) -> None:
         """Hand a signal on to all; one that ends workers ends the whole."""
