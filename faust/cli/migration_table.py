@@ -136,6 +136,7 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
         'A page that returns nothing fails.': ('`204 No Content`.', 'The guide has such a page.', 'Nothing.'),
         'A missing query parameter is a 500.': ('A 400 that names it.', "It is the caller's mistake.", 'Nothing.'),
         'Routed requests lose their body; of the answer only text, status and content type come back.': ('Requests and answers travel whole: body, forms, all headers, redirects. A worker that cannot be reached is a 503.', 'A POST without its body is another request.', 'Nothing.'),
+        'A page that does not take a parameter of its path fails at every request.': ('`TypeError` where it is written.', 'It never worked.', 'Take the parameter, or leave it out of the path.'),
         '`shard_param` of `table_route` and `topic_route`.': ('A `DeprecationWarning`.', 'It is the older name of `query_param`.', 'Write `query_param`.'),
         '`/router/` and `/router/topics` share a view name, and answer URL -> topic -> partitions.': ('`router:list` and `router:topics` answer topic -> partition -> URL, as the pages below them do.', 'A name finds one page.', 'Turn it round where you read it.'),
         "`/` shows the sensors' figures with `debug`.": ('They are at `/stats/`, with `web_stats_enabled`, as is `/assignment/`.', '`/` is the state at a glance.', 'Read `/stats/`.'),
