@@ -1,5 +1,6 @@
 """The application."""
 
 from faust.app.base import App
+from faust.app.boot import BootStrategy
 
-__all__ = ["App"]
+__all__ = ["App", "BootStrategy"]

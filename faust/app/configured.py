@@ -66,6 +66,8 @@ class Configured(Signalling):
         self.finalized = False
         self.in_worker = False
         self.tracer: Any = None
+        #: Started around all else: sensors, the web server.
+        self._around: list[Any] = []
 
     # -- configuration -----------------------------------------------------------------------
 

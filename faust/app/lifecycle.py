@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from mode import Service
@@ -11,6 +12,7 @@ from faust._core.threads import ThreadBridge
 from faust._engine.host import start_again
 from faust._engine.registry import TaskSpec, TimerSpec
 from faust._values import TP
+from faust.app import boot
 from faust.app.configured import Configured
 
 __all__ = ["Living"]
@@ -23,6 +25,7 @@ class Living(Configured):
 
     #: What ``@app.web_server`` has put in the web server's place.
     _own_web_server: Any = None
+    BootStrategy: type[boot.BootStrategy] = boot.BootStrategy
     #: Kept so that it is not collected while it runs.
     _starting_leader: asyncio.Future[Any] | None = None
 
@@ -40,6 +43,32 @@ class Living(Configured):
             for fixup in self.fixups:
                 fixup.on_worker_init()
             self.on_worker_init.send(self)
+
+    # -- what is started ------------------------------------------------------------------------
+
+    @property
+    def boot_strategy(self) -> boot.BootStrategy:
+        """Decides what is started: an instance of `BootStrategy`, or what was assigned."""
+        made: boot.BootStrategy = self._part("boot_strategy", lambda: self.BootStrategy(self))
+        return made
+
+    @boot_strategy.setter
+    def boot_strategy(self, strategy: boot.BootStrategy) -> None:
+        self._made["boot_strategy"] = strategy
+
+    @property
+    def should_process(self) -> bool:
+        return super().should_process and self.boot_strategy.consumes
+
+    def keepers_of_tables(self) -> Iterable[Any]:
+        return self.boot_strategy.tables()
+
+    @property
+    def serving(self) -> Any:
+        """The web server, or what ``@app.web_server`` has put in its place."""
+        if isinstance(self._own_web_server, type):
+            self._own_web_server = self._own_web_server(beacon=self.beacon)
+        return self._own_web_server or self.web
 
     # -- rebalances ------------------------------------------------------------------------------
 
@@ -63,7 +92,10 @@ class Living(Configured):
             self.conf.use(False)
             raise
         try:
-            await super().on_start()
+            if self.client_only or self.boot_strategy.connects:
+                await super().on_start()
+            else:
+                await super().on_operational()
         except BaseException:
             self.conf.use(False)
             await self._stop_around()
@@ -84,31 +116,42 @@ class Living(Configured):
 
     async def _start_around(self) -> None:
         """Start what must answer while the broker is away or the loop is blocked."""
-        if self.client_only or self.make_bridge is not ThreadBridge:
-            return  # a simulation has one thread
-        self.watchdog.start()
-        if self.conf.web_enabled:
-            try:
-                await self._start_web()
-            except BaseException:
-                self.watchdog.stop()
-                raise
+        if self.client_only:
+            return
+        try:
+            for sensor in self.boot_strategy.sensors():
+                await self._start_one_around(sensor)
+            if self.make_bridge is ThreadBridge:  # a simulation has one thread
+                self.watchdog.start()
+                await self.on_started_init_web_server()
+        except BaseException:
+            await self._stop_around()
+            raise
 
-    async def _start_web(self) -> None:
-        """Start the web server, or what ``@app.web_server`` has put in its place."""
-        if isinstance(self._own_web_server, type):
-            self._own_web_server = self._own_web_server(beacon=self.beacon)
-        serves = self._own_web_server or self.web
-        if serves.started:
-            serves.service_reset()
-        await serves.start()
+    async def on_started_init_web_server(self) -> None:
+        """Start the web server: the one thing that is started before the broker has answered."""
+        for server in self.boot_strategy.web_server():
+            await self._start_one_around(server)
+
+    async def _start_one_around(self, service: Any) -> None:
+        self._around.append(service)
+        if service.started:
+            service.service_reset()
+        await service.start()
 
     async def _stop_around(self) -> None:
-        for web in (self._own_web_server, self._made.get("web")):
-            if isinstance(web, Service) and web.started:
-                await web.stop()
+        while self._around:
+            service = self._around.pop()
+            if isinstance(service, Service) and service.started:
+                await service.stop()
         if "watchdog" in self._made:
             self.watchdog.stop()
+
+    def _crash(self, reason: BaseException) -> None:
+        """A service of this app has failed, says mode: so has the app."""
+        super()._crash(reason)
+        if self.failure is None:
+            self._fail(reason)
 
     def is_leader(self) -> bool:
         """Does this worker lead: does it hold the partition of the leader topic?
