@@ -195,6 +195,64 @@ def test_a_parameter_that_is_missing_from_the_query_is_a_400_that_names_it() -> 
     assert seen == ["bar"]
 
 
+def test_a_request_has_what_the_server_knows_of_it() -> None:
+    app, seen = make_app(), []
+
+    @app.page("/{name}/seen/")
+    async def look(request: Any, name: str) -> None:
+        request.user = name
+        since = request.if_modified_since
+        seen.append(
+            {
+                "method": request.method,
+                "body_exists": request.body_exists,
+                "query_string": request.query_string,
+                "rel_url": str(request.rel_url),
+                "path": request.url.path,
+                "since": since and since.year,
+                "range": request.if_range,
+                "unmodified": request.if_unmodified_since,
+                "keep_alive": request.keep_alive,
+                "cookie": request.cookies["c"],
+                "user": request.user,
+                "header": request.headers["x-own"],
+                "match": request.match_info,
+                "all": request.query.getall("a"),
+            }
+        )
+        with pytest.raises(AttributeError):
+            _ = request.nothing_like_it
+
+    async def client(session: aiohttp.ClientSession, url: str) -> None:
+        headers = {
+            "X-Own": "1",
+            "If-Modified-Since": "Wed, 01 May 2024 00:00:00 GMT",
+            "Cookie": "c=v",
+        }
+        async with session.get(f"{url}/a%2Fb/seen/?a=1&a=2", headers=headers) as answer:
+            assert answer.status == 204
+
+    serve(app, client)
+    assert seen == [
+        {
+            "method": "GET",
+            "body_exists": False,
+            "query_string": "a=1&a=2",
+            "rel_url": "/a%2Fb/seen/?a=1&a=2",
+            "path": "/a/b/seen/",
+            "since": 2024,
+            "range": None,
+            "unmodified": None,
+            "keep_alive": True,
+            "cookie": "v",
+            "user": "a/b",
+            "header": "1",
+            "match": {"name": "a/b"},
+            "all": ["1", "2"],
+        }
+    ]
+
+
 # -- what is added to the server ---------------------------------------------------------------
 
 
