@@ -175,7 +175,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'faust' has no attribute {name!r}")
+        of_app = name in ("agent", "channel", "command", "page", "task", "timer", "topic")
+        hint = f": it is a method of an app (app.{name})" if of_app else ""
+        raise AttributeError(f"module 'faust' has no attribute {name!r}{hint}")
     from importlib import import_module
 
     value = getattr(import_module(home), name)

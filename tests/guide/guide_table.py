@@ -11,6 +11,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
 
+from guide_readings import AS_PRINTED, READINGS
+from guide_readings import rows as readings
 from guide_snippets import ROOT, SNIPPETS
 
 TABLE = ROOT / "docs" / "guide-coverage.md"
@@ -24,6 +26,22 @@ do not edit it.
 
 | section of the guide | line | language | test | what it asserts |
 |---|---|---|---|---|
+"""
+
+_READINGS = """
+## Where the guide leaves something open
+
+| what holds | test |
+|---|---|
+"""
+
+_AS_PRINTED = """
+## What other guides print
+
+Of these, earlier versions of Faust ran none as printed.
+
+| what is printed | test |
+|---|---|
 """
 
 
@@ -91,7 +109,14 @@ def rendered() -> str:
             link = f"[`{test}`](../{file})"
             cells = [name, str(snippet.line), snippet.language, link, shown.effect]
             rows.append(f"| {' | '.join(cells)} |")
-    return _HEAD + "\n".join(rows) + "\n"
+    return "\n".join(
+        [
+            _HEAD + "\n".join(rows),
+            _READINGS + "\n".join(readings(READINGS)),
+            _AS_PRINTED + "\n".join(readings(AS_PRINTED)),
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guide_readings import missing_tests
 from guide_snippets import GUIDE, SNIPPETS
 from guide_table import TABLE, rendered, shown_by_snippet
 
@@ -21,3 +22,7 @@ def test_no_code_of_the_guide_is_overlooked() -> None:
 
 def test_the_table_in_the_documents_is_the_one_that_is_made_from_the_tests() -> None:
     assert TABLE.read_text("utf-8") == rendered(), "run: python tests/guide/guide_table.py"
+
+
+def test_the_tests_that_show_what_the_guide_leaves_open_are_there() -> None:
+    assert missing_tests() == []
