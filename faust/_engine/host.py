@@ -171,6 +171,8 @@ class Host(Service):
 
     async def connect(self) -> None:
         """Open the connection."""
+        if self._stopped.is_set():  # a client that was stopped, and begins again
+            self.service_reset()
         with self._lock:
             if self.connection is None:
                 self.connection = self._new_connection()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -191,8 +192,10 @@ class Askable:
         Arguments:
             timeout: Seconds to wait for each (default: ``reply_timeout``).
         """
-        async for answer in self.kvmap(_with_key(values, key), reply_to, timeout=timeout):
-            yield answer
+        answers = self.kvmap(_with_key(values, key), reply_to, timeout=timeout)
+        async with aclosing(answers):  # type: ignore[type-var]  # a generator, declared wider
+            async for answer in answers:
+                yield answer
 
     async def kvmap(
         self, items: Any, reply_to: Any = None, *, timeout: Seconds | None = None

@@ -106,6 +106,6 @@ class RPCSettings(Section, title="Agent RPC"):
         default=computed(_reply_timeout, "{reply_expires}"),
         env="APP_REPLY_TIMEOUT",
         since="2.0",
-        text="""Seconds that ``ask`` waits for an answer at most, unless it is given a ``timeout``. An
+        text="""Seconds that ``ask`` waits for an answer at most, unless a ``timeout`` is given. An
         answer that is older than ``reply_expires`` is gone.""",
     )

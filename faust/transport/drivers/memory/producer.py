@@ -49,6 +49,7 @@ class MemoryProducer(Producer):
         self._loop = asyncio.get_running_loop()
         self._producer_id = self._epoch = -1
         self._sequences: dict[TP, int] = {}
+        self._known: set[str] = set()
         self._queue: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -110,7 +111,10 @@ class MemoryProducer(Producer):
                 f"{self._options.max_request_bytes}"
             )
         with self._broker.lock:
-            log = self._broker.log(tp, self._client.options.default_partitions)
+            # A topic that was there and is deleted is not made again for one more record.
+            created = 0 if tp.topic in self._known else self._client.options.default_partitions
+            log = self._broker.log(tp, created)
+            self._known.add(tp.topic)
             if waiting.transaction is not None:
                 waiting.transaction.add_partition(tp)
             producer = (

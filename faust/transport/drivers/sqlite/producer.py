@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from faust._values import TP
-from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured
+from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured, UnknownTopic
 from faust.transport.base import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.writer import Operation
@@ -67,10 +67,16 @@ class _Append(Operation[Placed]):
     def append(self, session: Session) -> Placed:
         if self.lane.error is not None:
             raise self.lane.error
+        known = self.producer.known
         try:
+            if self.tp.topic in known and session.find(self.tp) is None:
+                # As on Kafka: a topic is made before the first record, not for every later one.
+                raise UnknownTopic(f"there is no partition {self.tp} any more")
             if self.data is None:
                 self.data = self.producer.build(session, self.tp, self.builder)
-            return session.append(self.tp, self.data)
+            placed = session.append(self.tp, self.data)
+            known.add(self.tp.topic)
+            return placed
         except FaustError as error:
             self.lane.error, self.broke_lane = error, True
             raise
@@ -99,6 +105,8 @@ class SQLiteProducer(Producer):
         self._connection = connection
         self._producer_id = -1
         self._lanes: dict[TP, _Lane] = {}
+        #: Topics that were there when we wrote to them (the writer's thread's).
+        self.known: set[str] = set()
         self._waiting: dict[_Append, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
