@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import faust._records
 import faust.streams
 from faust._values import TP
 from faust.exceptions import AgentFailed, BrokerUnavailable, ProducerSendError
@@ -47,6 +48,9 @@ __all__ = ["Report", "simulate"]
 PATIENCE = 90.0
 #: Virtual seconds after which a run is taken for endless.
 TIME_LIMIT = 3_000.0
+
+#: Modules that let the loop run after some busy time: the time is the simulation's own.
+_LETTING_GO: tuple[Any, ...] = (faust.streams, faust._records)
 
 SETTINGS: dict[str, Any] = {
     "web_enabled": False,
@@ -131,7 +135,7 @@ def simulate(
         name = list(SCENARIOS)[seed % len(SCENARIOS)]
         scenario = SCENARIOS[name](partitions=random.choice((1, 2, 4, 5)))
     run = _Run(scenario, seed, random, workers, events, plan, trace=trace)
-    before = faust.streams.perf_counter
+    before = [module.perf_counter for module in _LETTING_GO]
     quiet = logging.getLogger("faust"), logging.getLogger("asyncio")
     levels = [logger.level for logger in quiet]
     if not trace:
@@ -143,7 +147,8 @@ def simulate(
     except DeadlockError as exc:
         run.report.findings.append(f"I5 progress: {exc}")
     finally:
-        faust.streams.perf_counter = before
+        for module, counter in zip(_LETTING_GO, before, strict=True):
+            module.perf_counter = counter
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)
     return run.report
@@ -193,7 +198,8 @@ class _Run:
         }
 
     async def main(self, loop: SimulationLoop, directory: str) -> None:
-        faust.streams.perf_counter = loop.busy_clock
+        for module in _LETTING_GO:
+            module.perf_counter = loop.busy_clock
         loop.set_exception_handler(self._unheard)
         harness = self.harness = Harness(
             loop,

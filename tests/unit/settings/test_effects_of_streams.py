@@ -694,6 +694,26 @@ def test_what_cannot_be_decoded_is_left_out_or_stops_the_worker(world: World, po
 # -- replies -------------------------------------------------------------------------------------
 
 
+@effect_of("reply_timeout")
+def test_an_answer_is_waited_for_so_long(world: World) -> None:
+    @virtual
+    async def flow() -> None:
+        app = world.app(reply_timeout=30)
+
+        @app.agent(app.topic("orders", internal=True, partitions=1), name="silent")
+        async def silent(stream: Any) -> None:
+            async for _ in stream:
+                pass
+
+        async with app:
+            began = app.clock.monotonic()
+            with pytest.raises(TimeoutError):
+                await silent.ask("anybody?")
+            assert 30 <= app.clock.monotonic() - began < 40
+
+    flow()
+
+
 @effect_of("reply_create_topic", "reply_to", "reply_to_prefix", "reply_expires")
 def test_the_reply_topic_is_made_and_named_as_the_settings_say(world: World) -> None:
     @virtual
