@@ -188,23 +188,29 @@ PITFALLS: dict[str, Pitfall] = {
     "C1": shown(
         "a reply topic subscribed to twice",
         f"{_COMMANDS}::test_ask_works_in_a_command_and_the_process_ends",
+        "unit/vocabulary/test_agents_asked.py::test_a_client_lives_in_each_of_two_event_loops_and_starts_nothing",
     ),
     "C2": shown(
         "more than 1,000 outstanding replies",
         f"{_AGENTS}::test_map_yields_and_join_keeps_the_order_with_two_thousand_outstanding",
+        "unit/vocabulary/test_agents_asked.py::test_ten_thousand_are_outstanding_at_once",
     ),
     "C3": shown(
         "ask without a time-out, two replies to one request",
         f"{_AGENTS}::test_ask_gives_up_after_its_timeout_and_forgets_the_request",
         f"{_AGENTS}::test_a_second_yield_for_one_request_harms_nobody",
+        "unit/vocabulary/test_agents_asked.py::test_a_time_out_names_agent_topic_and_seconds",
+        "unit/vocabulary/test_agents_asked.py::test_a_second_answer_is_ignored_and_counted",
     ),
     "C4": shown(
         "3 seconds before the first question",
         f"{_HERE_AGENTS}::test_the_first_question_is_answered_as_fast_as_the_others",
+        "unit/vocabulary/test_agents_asked.py::test_the_first_ask_does_not_wait_for_anything_but_its_answer",
     ),
     "C5": shown(
         "a client that runs tasks and timers",
         f"{_COMMANDS}::test_ask_works_in_a_command_and_the_process_ends",
+        "unit/vocabulary/test_agents_asked.py::test_a_client_lives_in_each_of_two_event_loops_and_starts_nothing",
     ),
     "C6": shown(
         "on_error of an agent", f"{_AGENTS}::test_an_agent_may_have_its_own_policy_and_be_told"
