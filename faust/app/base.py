@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from faust._values import HeadersArg
 from faust.app.actions import Acting
+from faust.app.boot import BootStrategy
 from faust.app.discovery import SCAN_CATEGORIES, discover
 
 if TYPE_CHECKING:
     from faust._context import Sent
     from faust.topics import Topic
 
-__all__ = ["App"]
+__all__ = ["App", "BootStrategy"]
 
 
 class App(Acting):
