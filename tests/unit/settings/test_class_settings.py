@@ -374,6 +374,12 @@ def test_the_router_asks_the_assignor() -> None:
 # -- the worker ------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an app keeps, it keeps there."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def same_log() -> Iterator[None]:
     root = logging.getLogger()

@@ -267,6 +267,12 @@ def test_cors_options_that_are_none_are_refused_in_one_sentence() -> None:
 # -- the worker ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an app keeps, it keeps there."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def same_log() -> Iterator[None]:
     root = logging.getLogger()
