@@ -70,7 +70,6 @@ DIFFERENCES: dict[str, str] = {
     "faust.*.Agent.__init__(): use_reply_headers is True*": "as @app.agent always had it",
     "faust.*.Agent*.__call__(): *": "a call runs its function over a stream, in tests; instances "
     "are the worker's",
-    "faust.*.Agent*.cancel(): missing": "stop() is what it is",
     "faust.*.AgentTestWrapper*: missing": "what test_context() returns is in faust.testing",
     "faust.types.agents.A*": "instances of agents are the worker's",
     "faust.*.__post_init__(): missing": "was called by its own class only",
