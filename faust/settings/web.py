@@ -137,7 +137,8 @@ class WebSettings(Section, title="Web"):
         default=computed(lambda conf: bool(conf.debug), "value of debug"),
         env="APP_WEB_STATS_ENABLED",
         since="0.15.0",
-        text="Whether the status page shows the statistics of the monitor.",
+        text="""Whether the status page shows the statistics of the monitor, ``/stats/`` those of all
+        sensors, and ``/assignment/`` the partitions of this worker.""",
     )
     web_tables_enabled = setting(
         Bool(),
@@ -151,7 +152,7 @@ class WebSettings(Section, title="Web"):
         default=True,
         env="APP_WEB_ROUTER_ENABLED",
         since="0.15.0",
-        text="Whether ``/router/`` says which worker has which key.",
+        text="Whether ``/router/`` says which worker has which partition, and which key.",
     )
     web_metrics_enabled = setting(
         Bool(),
