@@ -37,7 +37,7 @@ test: $(VENV)/.made-for-tests ## all tests (a real Kafka included where Java and
 	$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 4 --dist loadgroup $(ARGS)
 
 test-plugins: $(PLUGINS)/.made ## other people's packages that plug into Faust, in an environment of their own
-	$(PLUGINS)/bin/python -m pytest -o addopts=-ra tests/plugins $(ARGS)
+	$(PLUGINS)/bin/python -m pytest -o addopts=-ra --confcutdir=tests/plugins tests/plugins $(ARGS)
 
 check: $(VENV)/.made-for-checks ## lint, format, types, layers, documentation
 	$(PYTHON) -m ruff check .

@@ -82,6 +82,9 @@ if TYPE_CHECKING:
         Message as Message,
     )
     from faust.types.tuples import (
+        PendingMessage as PendingMessage,
+    )
+    from faust.types.tuples import (
         RecordMetadata as RecordMetadata,
     )
     from faust.types.web import (
@@ -122,6 +125,7 @@ _HOMES = {
     "ModelT": "models",
     "OpenHeadersArg": "core",
     "PartitionAssignorT": "assignor",
+    "PendingMessage": "tuples",
     "ProcessingGuarantee": "enums",
     "ProducerT": "transports",
     "RecordMetadata": "tuples",

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import faust
+
 #: Seconds after which what has not come is not expected any more.
 PATIENCE = 30.0
 
@@ -103,3 +105,19 @@ async def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "it did not come true"
         await asyncio.sleep(0.01)
+
+
+async def through(app: faust.App, topic: Any, *values: Any) -> list[Any]:
+    """Send values to a topic; return what an agent gets from it."""
+    seen: list[Any] = []
+
+    @app.agent(topic, name="reader")
+    async def read(stream: Any) -> None:
+        async for value in stream:
+            seen.append(value)
+
+    async with app:
+        for value in values:
+            await topic.send(value=value)
+        await until(lambda: len(seen) == len(values))
+    return seen

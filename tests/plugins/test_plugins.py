@@ -7,58 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plugin_world import bucket, registry, serving, until
+from plugin_world import bucket, registry, serving, through, until
 
 import faust
 from faust.serializers import codecs
-from faust.transport.drivers.memory import find_broker, forget_broker
+from faust.transport.drivers.memory import find_broker
 from faust.types import TP
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def broker() -> Iterator[str]:
-    """A broker of the test's own, in this process."""
-    name = f"plugins-{next(_numbers)}"
-    yield f"memory://{name}"
-    forget_broker(name)
-
-
-@pytest.fixture
-def app(broker: str, tmp_path: Path) -> faust.App:
-    return faust.App(
-        "plugged", broker=broker, topic_partitions=1, datadir=str(tmp_path), web_enabled=False
-    )
 
 
 def record(broker: str, topic: str) -> Any:
     """Return the first record in a topic."""
     first = find_broker(broker.removeprefix("memory://")).log(TP(topic, 0)).batches[0]
     return next(iter(first.records()))
-
-
-async def through(app: faust.App, topic: Any, *values: Any) -> list[Any]:
-    """Send values to a topic; return what an agent gets from it."""
-    seen: list[Any] = []
-
-    @app.agent(topic, name="reader")
-    async def read(stream: Any) -> None:
-        async for value in stream:
-            seen.append(value)
-
-    async with app:
-        for value in values:
-            await topic.send(value=value)
-        await until(lambda: len(seen) == len(values))
-    return seen
 
 
 class Point(faust.Record, include_metadata=False):
