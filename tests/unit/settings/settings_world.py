@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import types
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
+
+import pytest
 
 import faust
 from faust.transport.drivers.memory import MemoryTransport
@@ -24,6 +27,7 @@ __all__ = [
     "spy_on",
     "until",
     "virtual",
+    "warnings_in",
     "whole_app",
 ]
 
@@ -84,6 +88,11 @@ async def run_whole(world: World, app: faust.App) -> None:
         await send_all(app.topic("orders", key_type=str), ["a", "b"], key="k")
         await app.agents["count"].ask("c", key="k")
         await until(lambda: sum(o for tp, o in world.committed().items() if "orders" in tp) == 3)
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> str:
+    """Return all that was warned of in the log."""
+    return "\n".join(r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING)
 
 
 # -- which test shows the effect of which setting ------------------------------------------------

@@ -372,6 +372,6 @@ def test_a_blocked_loop_is_noticed_after_the_timeout(caplog: pytest.LogCaptureFi
 
 
 def test_the_effect_of_every_setting_is_shown_by_a_test() -> None:
-    for module in ("test_effects_of_streams", "test_class_settings"):
+    for module in ("test_effects_of_broker", "test_effects_of_streams", "test_class_settings"):
         importlib.import_module(module)
     assert EFFECTS.keys() == Settings.SETTINGS.keys()
