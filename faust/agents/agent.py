@@ -95,6 +95,7 @@ class Agent(Askable, Service):
         self.answers = Answers(app, self.name)
         self.actors: list[Actor] = []
         self._sinks: list[Any] = []
+        self._named_sinks: set[str] = set()
         self._on_error = on_error
         self._given_policy = error_policy
         self._channel_arg = channel
@@ -122,14 +123,18 @@ class Agent(Askable, Service):
                 f"agent {self.name!r}: isolated_partitions needs concurrency=1 "
                 f"(each partition has an instance of its own)"
             )
-        typed = self._schema or self._key_type or self._value_type
-        if typed and not (self._channel_arg is None or isinstance(self._channel_arg, str)):
+        arg = self._channel_arg
+        own = arg is None or isinstance(arg, str)
+        if not own and not (hasattr(arg, "send") and hasattr(arg, "stream")):
+            raise TypeError(
+                f"agent {self.name!r}: channel must be a topic, a channel or a topic's name, "
+                f"not {arg!r}"
+            )
+        if not own and (self._schema or self._key_type or self._value_type):
             raise ImproperlyConfigured(
                 f"agent {self.name!r}: give key_type, value_type and schema to the topic, not to "
                 f"the agent that reads it"
             )
-        if self._sinks and iscoroutinefunction(fun):
-            raise ImproperlyConfigured(f"agent {self.name!r} must yield to use sinks")
 
     # -- what it reads ------------------------------------------------------------------
 
@@ -151,11 +156,6 @@ class Agent(Askable, Service):
                 key_type=self._key_type,
                 value_type=self._value_type,
                 **self._topic_options,
-            )
-        if not (hasattr(arg, "send") and hasattr(arg, "stream")):
-            raise TypeError(
-                f"agent {self.name!r}: channel must be a topic, a channel or a topic's name, "
-                f"not {arg!r}"
             )
         return arg
 
@@ -246,6 +246,11 @@ class Agent(Askable, Service):
         app: Any = self.app
         app.on_agent_crashed(self, task.exception())
 
+    def cancel(self) -> None:
+        """End its instances now; what they have in progress is not committed."""
+        for task in self._running:
+            task.cancel()
+
     @property
     def settled(self) -> bool:
         """Have all its instances come to their first iteration?"""
@@ -313,7 +318,26 @@ class Agent(Askable, Service):
             await _put(sink, value)
 
     def add_sink(self, sink: Any) -> None:
-        """Put what it yields there, too: a channel, a topic's name, an agent or a function."""
+        """Put what it yields there, too: a channel, a topic's name, an agent or a function.
+
+        One that is there already is not added again.
+
+        Raises:
+            ImproperlyConfigured: it does not yield.
+            TypeError: ``sink`` is none of these.
+        """
+        if isinstance(sink, str):
+            if sink in self._named_sinks:
+                return
+            self._named_sinks.add(sink)
+            sink = self.app.topic(sink)
+        if not (hasattr(sink, "send") or callable(sink)):
+            raise TypeError(
+                f"agent {self.name!r}: a sink is a topic, a channel, a topic's name, an agent or a "
+                f"function, not {sink!r}"
+            )
+        if iscoroutinefunction(getattr(self.fun, "__func__", self.fun)):
+            raise ImproperlyConfigured(f"agent {self.name!r} must yield to use sinks")
         if sink not in self._sinks:
             self._sinks.append(sink)
 
