@@ -137,8 +137,8 @@ class WebSettings(Section, title="Web"):
         default=computed(lambda conf: bool(conf.debug), "value of debug"),
         env="APP_WEB_STATS_ENABLED",
         since="0.15.0",
-        text="""Whether the status page shows the statistics of the monitor, ``/stats/`` those of all
-        sensors, and ``/assignment/`` the partitions of this worker.""",
+        text="""Whether the status page shows the statistics of the monitor, ``/stats/`` those of
+        all sensors, and ``/assignment/`` the partitions of this worker.""",
     )
     web_tables_enabled = setting(
         Bool(),
