@@ -81,7 +81,8 @@ class Living(Configured):
         await self.on_partitions_revoked.send(self, revoked)
 
     async def on_operational(self) -> None:
-        await self.on_rebalance_complete.send(self)
+        if self.should_process:
+            await self.on_rebalance_complete.send(self)
         await super().on_operational()
 
     async def on_start(self) -> None:
