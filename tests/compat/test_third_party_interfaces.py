@@ -53,6 +53,12 @@ def test_what_packages_import_can_be_imported(module: str) -> None:
     assert [name for name in NAMES[module].split() if not hasattr(found, name)] == []
 
 
+def test_types_that_packages_subscript_can_be() -> None:
+    from faust.types.agents import AgentFun
+
+    assert AgentFun[int].__args__ == (faust.Stream[int], Any)  # type: ignore[attr-defined]
+
+
 def parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 

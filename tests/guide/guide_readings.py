@@ -8,6 +8,7 @@ from functools import cache
 from guide_snippets import ROOT
 
 _NOTES = "tests/guide/test_notes_of_the_guide.py"
+_SERVICES = "tests/guide/test_notes_of_services.py"
 _OTHER = "tests/guide/test_notes_other_guides.py"
 _CONSOLE = "tests/guide/test_guide_console.py"
 _SIGNALS = "tests/guide/test_guide_signals.py"
@@ -176,20 +177,20 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "An import error in a scanned package ends the worker with the traceback.": [
-        (_NOTES, "test_an_import_error_in_a_package_that_is_scanned_ends_the_worker"),
+        (_SERVICES, "test_an_import_error_in_a_package_that_is_scanned_ends_the_worker"),
     ],
     "Everything is found, each once, however often it is imported; never `__main__` or tests.": [
-        (_NOTES, "test_everything_is_found_and_each_once_however_often_it_is_imported"),
+        (_SERVICES, "test_everything_is_found_and_each_once_however_often_it_is_imported"),
         ("tests/unit/utils/test_venusian.py", "test_main_and_tests_are_left_out"),
     ],
     "The parts of Faust are services with their life cycle; no service machinery per event.": [
-        (_NOTES, "test_the_parts_of_faust_are_services"),
-        (_NOTES, "test_parts_of_a_running_app_are_started_and_stopped_with_it"),
-        (_NOTES, "test_tasks_and_timers_of_a_service_of_the_app_run"),
-        (_NOTES, "test_no_method_of_a_service_is_called_for_an_event"),
+        (_SERVICES, "test_the_parts_of_faust_are_services"),
+        (_SERVICES, "test_parts_of_a_running_app_are_started_and_stopped_with_it"),
+        (_SERVICES, "test_tasks_and_timers_of_a_service_of_the_app_run"),
+        (_SERVICES, "test_no_method_of_a_service_is_called_for_an_event"),
     ],
     "A service may live in a thread and be added with `@app.service`.": [
-        (_NOTES, "test_a_service_may_live_in_a_thread_and_be_one_of_the_apps"),
+        (_SERVICES, "test_a_service_may_live_in_a_thread_and_be_one_of_the_apps"),
     ],
 }
 
@@ -247,15 +248,22 @@ def _tests_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))
 
 
+def _home(file: str, test: str) -> str:
+    """Return the file of a test: the one that is named, or one beside it that has it now."""
+    beside = sorted((ROOT / file).parent.glob("test_*.py"))
+    files = [file, *(str(path.relative_to(ROOT)) for path in beside)]
+    return next((name for name in files if test in _tests_in(name)), "")
+
+
 def missing_tests() -> list[str]:
     """Return the tests named here that are not there."""
     named = [pair for table in (READINGS, AS_PRINTED) for pairs in table.values() for pair in pairs]
-    return [f"{file}::{test}" for file, test in named if test not in _tests_in(file)]
+    return [f"{file}::{test}" for file, test in named if not _home(file, test)]
 
 
 def rows(table: dict[str, list[tuple[str, str]]]) -> list[str]:
     """Return the rows of a table for the documents."""
     return [
-        f"| {what} | {', '.join(f'[`{test}`](../{file})' for file, test in pairs)} |"
+        f"| {what} | {', '.join(f'[`{test}`](../{_home(file, test)})' for file, test in pairs)} |"
         for what, pairs in table.items()
     ]
