@@ -251,6 +251,23 @@ class Agent(Askable, Service):
         for task in self._running:
             task.cancel()
 
+    async def restart(self) -> None:
+        """Start its instances anew, on their streams; what is in progress is handed out again."""
+        if not (self.started and self._running):
+            await super().restart()
+            return
+        await self._end_instances()
+        for actor in self.actors:
+            actor.current_stream().failed(redeliver=True)
+            actor.restarts += 1
+            actor.ended = False
+            self._spawn(actor.run(), f"agent:{self.name}#{actor.index or 0}")
+
+    async def _end_instances(self) -> None:
+        self.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+
     @property
     def settled(self) -> bool:
         """Have all its instances come to their first iteration?"""
@@ -271,10 +288,7 @@ class Agent(Askable, Service):
 
     async def on_stop(self) -> None:
         """End its instances; what they had in progress was not committed."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._running.clear()
+        await self._end_instances()
         for stream in self.streams():
             await stream.stop()
         self.actors.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -172,3 +173,49 @@ async def test_instances_that_share_events_may_not_write_tables(world: World) ->
         await send_all(count.channel, ["a"])
         await until(lambda: errors)
     assert "concurrency" in errors[0]
+
+
+@virtual
+async def test_an_agent_that_was_restarted_goes_on_and_loses_nothing(world: World) -> None:
+    app, begun, seen = world.app(topic_partitions=1), [], []
+
+    @app.agent()
+    async def process(values: Any) -> None:
+        async for value in values:
+            begun.append(value)
+            await asyncio.sleep(5)
+            seen.append(value)
+
+    async with app:
+        await send_all(process.channel, [1, 2, 3])
+        await until(lambda: begun == [1, 2])
+        await process.restart()
+        assert process.started
+        await until(lambda: len(seen) == 3)
+        await until(lambda: sum(world.committed().values()) == 3)
+        await process.restart()
+        await send_all(process.channel, [4])
+        await until(lambda: len(seen) == 4)
+        assert app.failure is None
+    assert (begun, seen) == ([1, 2, 2, 3, 4], [1, 2, 3, 4])
+
+
+@virtual
+async def test_an_agent_that_was_cancelled_handles_no_more_and_the_worker_stops_well(
+    world: World,
+) -> None:
+    app, seen = world.app(topic_partitions=1), []
+
+    @app.agent()
+    async def process(values: Any) -> None:
+        async for value in values:
+            seen.append(value)
+
+    async with app:
+        await send_all(process.channel, [1])
+        await until(lambda: seen == [1])
+        process.cancel()
+        await send_all(process.channel, [2])
+        await until(lambda: all(actor.ended for actor in process.actors))
+        assert app.failure is None
+    assert seen == [1]
