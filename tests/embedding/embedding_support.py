@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -13,7 +14,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from examples.flights.worker import free_port
 from tests.cli.cli_support import PATIENCE, Running, started
 
 #: An app that adds up numbers; what is around it is the framework's.
@@ -69,6 +69,13 @@ class Site:
         """Send a signal; return the exit status."""
         self.process.signal(number)
         return self.process.end()
+
+
+def free_port() -> int:
+    """Return a port that nobody uses; tests that run at the same time get others."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
