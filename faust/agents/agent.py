@@ -16,7 +16,9 @@ from faust._values import TP
 from faust.agents.actor import Actor
 from faust.agents.answers import Answers
 from faust.agents.models import REPLY_HEADER
+from faust.agents.partitions import PartitionHooks
 from faust.agents.requests import Askable
+from faust.agents.sinks import Sinks
 from faust.exceptions import ImproperlyConfigured
 from faust.streams import Stream, current_stream
 
@@ -36,7 +38,7 @@ def current_agent() -> Agent | None:
     return agent
 
 
-class Agent(Askable, Service):
+class Agent(Askable, PartitionHooks, Service):
     """A stream processor.
 
     Arguments:
@@ -94,8 +96,7 @@ class Agent(Askable, Service):
         self.skipped = 0
         self.answers = Answers(app, self.name)
         self.actors: list[Actor] = []
-        self._sinks: list[Any] = []
-        self._named_sinks: set[str] = set()
+        self._sinks = Sinks(app, self.name, fun)
         self._on_error = on_error
         self._given_policy = error_policy
         self._channel_arg = channel
@@ -293,34 +294,6 @@ class Agent(Askable, Service):
             await stream.stop()
         self.actors.clear()
 
-    # -- partitions that come and go: to override --------------------------------------------
-
-    async def on_partitions_assigned(self, assigned: set[TP]) -> None:
-        """Called with partitions of its topics that came to this worker, before their events."""
-        if self.isolated_partitions:
-            await self.on_isolated_partitions_assigned(assigned)
-        else:
-            await self.on_shared_partitions_assigned(assigned)
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Called with partitions of its topics that are about to go."""
-        if self.isolated_partitions:
-            await self.on_isolated_partitions_revoked(revoked)
-        else:
-            await self.on_shared_partitions_revoked(revoked)
-
-    async def on_isolated_partitions_assigned(self, assigned: set[TP]) -> None:
-        """The same, for an agent with ``isolated_partitions``; its instances come by themselves."""
-
-    async def on_isolated_partitions_revoked(self, revoked: set[TP]) -> None:
-        """The same, for an agent with ``isolated_partitions``."""
-
-    async def on_shared_partitions_assigned(self, assigned: set[TP]) -> None:
-        """The same, for an agent without ``isolated_partitions``."""
-
-    async def on_shared_partitions_revoked(self, revoked: set[TP]) -> None:
-        """The same, for an agent without ``isolated_partitions``."""
-
     # -- results and errors -----------------------------------------------------------------
 
     async def on_yield(self, stream: Stream[Any], value: Any) -> None:
@@ -328,8 +301,7 @@ class Agent(Askable, Service):
         event = stream.current_event
         if event is not None and REPLY_HEADER in event.headers:
             await self.answers.give(event, value)
-        for sink in self._sinks:
-            await _put(sink, value)
+        await self._sinks.put(value)
 
     def add_sink(self, sink: Any) -> None:
         """Put what it yields there, too: a channel, a topic's name, an agent or a function.
@@ -340,20 +312,7 @@ class Agent(Askable, Service):
             ImproperlyConfigured: it does not yield.
             TypeError: ``sink`` is none of these.
         """
-        if isinstance(sink, str):
-            if sink in self._named_sinks:
-                return
-            self._named_sinks.add(sink)
-            sink = self.app.topic(sink)
-        if not (hasattr(sink, "send") or callable(sink)):
-            raise TypeError(
-                f"agent {self.name!r}: a sink is a topic, a channel, a topic's name, an agent or a "
-                f"function, not {sink!r}"
-            )
-        if iscoroutinefunction(getattr(self.fun, "__func__", self.fun)):
-            raise ImproperlyConfigured(f"agent {self.name!r} must yield to use sinks")
-        if sink not in self._sinks:
-            self._sinks.append(sink)
+        self._sinks.add(sink)
 
     async def call_on_error(self, exc: Exception) -> None:
         """Tell who asked to be told."""
@@ -403,7 +362,7 @@ class Agent(Askable, Service):
             "name": self.name,
             "channel": self.channel,
             "concurrency": self.concurrency,
-            "sink": list(self._sinks),
+            "sink": list(self._sinks.all),
             "on_error": self._on_error,
             "supervisor_strategy": self.supervisor_strategy,
             "help": self.help,
@@ -455,12 +414,3 @@ class _Forwarder(Actor):
 def _is_plain(fun: Any) -> bool:
     """Is it a plain function (and so one that cannot return a coroutine by its nature)?"""
     return hasattr(fun, "__code__") and not hasattr(fun, "__wrapped__")
-
-
-async def _put(sink: Any, value: Any) -> None:
-    if hasattr(sink, "send"):
-        await sink.send(value)
-        return
-    result = sink(value)
-    if isawaitable(result):
-        await result
