@@ -151,8 +151,13 @@ class Living(Configured):
     def _crash(self, reason: BaseException) -> None:
         """A service of this app has failed, says mode: so has the app."""
         super()._crash(reason)
-        if self.failure is None:
+        if self.failure is not None:
+            return
+        main = self._main_loop
+        if main is None or main is asyncio._get_running_loop():
             self._fail(reason)
+        elif not main.is_closed():  # the service has a thread of its own
+            main.call_soon_threadsafe(self._fail, reason)
 
     def is_leader(self) -> bool:
         """Does this worker lead: does it hold the partition of the leader topic?

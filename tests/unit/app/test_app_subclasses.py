@@ -246,7 +246,12 @@ def test_a_service_that_fails_ends_the_app_whether_class_or_instance(
         async with app:
             return await over(app)
 
-    for given in (Fails, Fails()):
+    class FailsThere(ServiceThread):
+        @Service.task
+        async def fail(self) -> None:
+            raise RuntimeError("this service cannot go on")
+
+    for given in (Fails, Fails(), FailsThere):
         app = faust.App("fails", **options)
         app.service(given)
         assert "this service cannot go on" in str(asyncio.run(main(app)))
