@@ -71,7 +71,7 @@ def test_a_client_asks_a_worker_and_leaves_no_topic(make: Callable[[], faust.App
                     await double.ask("bad", timeout=30)
                 with pytest.raises(AskTimeout):
                     await double.ask("quiet", timeout=0.2)
-                assert await double.join(range(2000), timeout=60) == list(range(0, 4000, 2))
+                assert await double.join(range(10_000), timeout=60) == list(range(0, 20_000, 2))
                 assert len(client._replies) == 0
                 gone = client.conf.reply_to
                 assert gone in await topics(worker)
