@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 __version__ = "2.0.0.dev0"
+__author__ = "The Faust 2 authors"
 __homepage__ = "https://faust.readthedocs.io/"
 
 
@@ -35,8 +36,12 @@ def _taken_apart(version: str) -> VersionInfo:
 
 
 version_info = VERSION = _taken_apart(__version__)
+version_info_t = VersionInfo
 
 if TYPE_CHECKING:
+    from mode import Service as Service
+    from mode import ServiceT as ServiceT
+
     from faust.agents import Agent as Agent
     from faust.agents import ReplyPromise as ReplyPromise
     from faust.agents import current_agent as current_agent
@@ -71,7 +76,10 @@ if TYPE_CHECKING:
     from faust.tables.sets import SetTable as SetTable
     from faust.topics import Topic as Topic
     from faust.types.channels import ChannelT as ChannelT
+    from faust.types.events import EventT as EventT
+    from faust.types.streams import StreamT as StreamT
     from faust.types.topics import TopicT as TopicT
+    from faust.utils import uuid as uuid
     from faust.windows import HoppingWindow as HoppingWindow
     from faust.windows import SlidingWindow as SlidingWindow
     from faust.windows import TumblingWindow as TumblingWindow
@@ -88,6 +96,7 @@ _HOMES = {
     "Codec": "faust.serializers",
     "Command": "faust.cli.base",
     "Event": "faust.events",
+    "EventT": "faust.types.events",
     "FieldDescriptor": "faust.models",
     "GSSAPICredentials": "faust.auth",
     "GlobalTable": "faust.tables.globaltable",
@@ -106,12 +115,15 @@ _HOMES = {
     "Secret": "faust.models.tags",
     "Sensitive": "faust.models.tags",
     "Sensor": "faust.sensors",
+    "Service": "mode",
+    "ServiceT": "mode",
     "Set": "faust.tables.sets",
     "SetGlobalTable": "faust.tables.sets",
     "SetTable": "faust.tables.sets",
     "Settings": "faust.settings",
     "SlidingWindow": "faust.windows",
     "Stream": "faust.streams",
+    "StreamT": "faust.types.streams",
     "Table": "faust.tables",
     "Topic": "faust.topics",
     "TopicT": "faust.types.topics",
@@ -120,6 +132,7 @@ _HOMES = {
     "Worker": "faust.worker",
     "current_agent": "faust.agents",
     "current_event": "faust.streams",
+    "uuid": "faust.utils",
 }
 
 # Written out, for type checkers; a test compares it with the table above.
@@ -133,6 +146,7 @@ __all__ = [
     "Codec",
     "Command",
     "Event",
+    "EventT",
     "FieldDescriptor",
     "GSSAPICredentials",
     "GlobalTable",
@@ -151,12 +165,15 @@ __all__ = [
     "Secret",
     "Sensitive",
     "Sensor",
+    "Service",
+    "ServiceT",
     "Set",
     "SetGlobalTable",
     "SetTable",
     "Settings",
     "SlidingWindow",
     "Stream",
+    "StreamT",
     "Table",
     "Topic",
     "TopicT",
@@ -164,11 +181,14 @@ __all__ = [
     "VersionInfo",
     "Window",
     "Worker",
+    "__author__",
     "__homepage__",
     "__version__",
     "current_agent",
     "current_event",
+    "uuid",
     "version_info",
+    "version_info_t",
 ]
 
 

@@ -86,7 +86,11 @@ class Event(Generic[T]):
         partition: int | None = None,
         timestamp: float | None = None,
         headers: Any = _USE_OWN,
-        **options: Any,
+        schema: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+        force: bool = False,
     ) -> Sent:
         """Send the decoded key and value (or others) to another channel; serialized anew."""
         target = self.app.topic(channel) if isinstance(channel, str) else channel
@@ -96,7 +100,11 @@ class Event(Generic[T]):
             partition=partition,
             timestamp=timestamp,
             headers=self.headers if headers is _USE_OWN else headers,
-            **options,
+            schema=schema,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            callback=callback,
+            force=force,
         )
         return sent
 
@@ -108,7 +116,11 @@ class Event(Generic[T]):
         partition: int | None = None,
         timestamp: float | None = None,
         headers: Any = _USE_OWN,
-        **options: Any,
+        schema: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        callback: Any = None,
+        force: bool = False,
     ) -> Sent:
         """Send the original bytes of key and value (or others) to another channel."""
         message = self.message
@@ -119,7 +131,11 @@ class Event(Generic[T]):
             partition=partition,
             timestamp=timestamp,
             headers=message.headers if headers is _USE_OWN else headers,
-            **options,
+            schema=schema,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            callback=callback,
+            force=force,
         )
 
     async def __aenter__(self) -> Event[T]:

@@ -19,13 +19,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TextIO
 from faust._core.names import shorten_name
 from faust.cli import names
 from faust.cli.listing import listing
+from faust.cli.params import argument, option
 from faust.cli.state import State, UsageError
 from faust.utils import json as _json
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["AppCommand", "Command", "State", "UsageError", "call_command", "command_from"]
+__all__ = [
+    "AppCommand",
+    "Command",
+    "State",
+    "UsageError",
+    "argument",
+    "call_command",
+    "command_from",
+    "option",
+]
 
 #: How long a command waits for a broker, unless the app says otherwise (seconds).
 BROKER_PATIENCE = 30.0

@@ -6,7 +6,8 @@ import faust
 
 
 def test_every_public_name_is_exported_and_can_be_imported() -> None:
-    here = {"__homepage__", "__version__", "VERSION", "VersionInfo", "version_info"}
+    here = {"__author__", "__homepage__", "__version__", "VERSION", "VersionInfo"}
+    here |= {"version_info", "version_info_t"}
     assert set(faust.__all__) == {*here, *faust._HOMES}
     for name in faust.__all__:
         assert getattr(faust, name) is not None
