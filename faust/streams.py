@@ -680,6 +680,22 @@ class Stream(Operators, Service, Generic[T_co]):
 
         return take(self, max_, within, events=True)
 
+    def noack_take(
+        self, max_: int, within: Seconds | None = None
+    ) -> AsyncIterator[list[Event[T_co]]]:
+        """As `take_events`, for events that are acknowledged by hand (see `noack`)."""
+        return self.noack().take_events(max_, within)
+
+    async def take_with_timestamp(
+        self, max_: int, within: Seconds | None = None, timestamp_field_name: str = "timestamp"
+    ) -> AsyncIterator[list[T_co]]:
+        """As `take`; every value that is a dict gets its message's timestamp, in seconds."""
+        async for events in self.take_events(max_, within):
+            for event in events:
+                if isinstance(event.value, dict):
+                    event.value[timestamp_field_name] = event.message.timestamp
+            yield [event.value for event in events]
+
     def clone(self, **options: Any) -> Stream[Any]:
         """Return a stream like this one, with some options changed."""
         return type(self)(**{**self.info(), **options})

@@ -90,8 +90,6 @@ DIFFERENCES: dict[str, str] = {
     # -- streams and tables
     "faust.streams.Stream.__copy__(): missing": "clone() is what copies",
     "faust.streams.Stream.__next__(): missing": "only raised: streams are asynchronous",
-    "faust.streams.Stream.noack_take(): missing": "noack().take() is it",
-    "faust.streams.Stream.take_with_timestamp(): missing": "an event's message has its timestamp",
     "faust.types.streams.StreamT.*": _INSIDE,
     "faust.tables.*.__init__(): recover_callbacks is ()*": "as empty as None was",
     "faust.tables.base.Collection.__copy__(): missing": _INSIDE,

@@ -20,6 +20,10 @@ async def send_all(topic: Any, *values: Any, **options: Any) -> None:
         await sent
 
 
+def committed(app: faust.App, topic: Any) -> int:
+    return app.monitor.tp_committed_offsets.get(topic.get_topic_name(), {}).get(0, 0)
+
+
 def test_names_are_where_they_were() -> None:
     assert faust.Service is mode.Service
     assert faust.ServiceT is mode.ServiceT
@@ -61,3 +65,51 @@ def test_everything_of_what_an_event_sends_on_can_be_given_by_position() -> None
     run_virtual(main())
     assert read == [(b"sent", {"h": b"1"}), (b"forwarded", {"h": b"1"}), (b'"schema"', {})]
     assert len(told) == 2
+
+
+def test_lists_can_be_taken_with_the_timestamps_of_their_messages() -> None:
+    """A dict gets it; other values stay as they are (pitfalls C14)."""
+    app = make_app()
+    topic = app.topic("dated", internal=True)
+    lists: list[Any] = []
+
+    @app.agent(topic)
+    async def keep(stream: Any) -> None:
+        async for values in stream.take_with_timestamp(3, 1, "at"):
+            lists.append(values)
+
+    async def main() -> None:
+        async with running(app):
+            await send_all(topic, {"n": 1}, {"n": 2, "at": 7}, "text", timestamp=1000.5)
+            while not lists:
+                await app.sleep(0.1)
+
+    run_virtual(main())
+    assert lists == [[{"n": 1, "at": 1000.5}, {"n": 2, "at": 1000.5}, "text"]]
+
+
+def test_lists_of_events_can_be_taken_without_acknowledging_them() -> None:
+    app = make_app()
+    topic = app.topic("unacked", internal=True, value_type=int)
+    taken: list[Any] = []
+
+    @app.agent(topic)
+    async def keep(stream: Any) -> None:
+        async for events in stream.noack_take(2, within=1):
+            taken.extend(events)
+
+    async def main() -> None:
+        async with running(app):
+            await send_all(topic, 1, 2, 3, 4)
+            while len(taken) < 4:
+                await app.sleep(0.1)
+            await app.sleep(10)
+            assert committed(app, topic) == 0
+            assert not any(event.acked for event in taken)
+            for event in taken:
+                event.ack()
+            await app.sleep(10)
+            assert committed(app, topic) == 4
+
+    run_virtual(main())
+    assert [event.value for event in taken] == [1, 2, 3, 4]
