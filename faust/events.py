@@ -37,10 +37,9 @@ class Event(Generic[T]):
         value: The decoded value.
         headers: Header name -> bytes (of a name that repeats: the last).
         message: The record as it is in the log.
-        acked: Has it been acknowledged, by hand or by the stream having gone on?
     """
 
-    __slots__ = ("_ack", "acked", "app", "headers", "key", "message", "value")
+    __slots__ = ("_ack", "app", "headers", "key", "message", "value")
 
     def __init__(
         self,
@@ -57,7 +56,6 @@ class Event(Generic[T]):
         self.value = value
         self.headers = headers_as_mapping(headers)
         self.message = message
-        self.acked = False
         self._ack = ack
 
     @property
@@ -65,15 +63,20 @@ class Event(Generic[T]):
         """The partition it came from."""
         return self.message.tp
 
+    @property
+    def acked(self) -> bool:
+        """Has it been acknowledged, by hand or by its stream having gone on?"""
+        return self.message.acked
+
     def ack(self) -> _Acked:
         """Acknowledge by hand; true if this call did it.  May be awaited, too.
 
         Matters for streams that were asked not to acknowledge (`Stream.noack`); others acknowledge
         an event when the agent comes back for the next one.
         """
-        if self.acked:
+        if self.message.acked:
             return _Acked(False)
-        self.acked = True
+        self.message.acked = True
         if self._ack is not None:
             self._ack(self)
         return _Acked(True)

@@ -213,7 +213,9 @@ class Stream(Operators, Service, Generic[T_co]):
     def make_event(self, record: Any, cursor: Cursor | None, value: Any) -> Event[Any]:
         if record is None or cursor is None:
             raise RuntimeError("no event is being processed")
-        message = Message.of_record(cursor.tp, record, generation_id=cursor.task.incarnation)
+        message = Message.of_record(
+            cursor.tp, record, generation_id=cursor.task.incarnation, cursor=cursor
+        )
         key = self.channel.decode_key(record, message)
         made: Event[Any] = self.app.conf.Event(
             self.app, key, value, record.headers, message, ack=self._on_event_ack

@@ -56,6 +56,8 @@ class Message:
     """
 
     __slots__ = (
+        "_acked",
+        "_cursor",
         "checksum",
         "generation_id",
         "headers",
@@ -97,11 +99,19 @@ class Message:
         self.generation_id = generation_id
         self.time_in = time_in
         self.time_out: float | None = None
+        self._acked = False
+        self._cursor: Any = None
 
     @classmethod
-    def of_record(cls, tp: TP, record: Any, *, generation_id: int = 0) -> Message:
-        """Return a record of a batch (timestamps in milliseconds) as users see it."""
-        return cls(
+    def of_record(
+        cls, tp: TP, record: Any, *, generation_id: int = 0, cursor: Any = None
+    ) -> Message:
+        """Return a record of a batch (timestamps in milliseconds) as users see it.
+
+        Arguments:
+            cursor: The reader's place, which knows whether it has finished with the record.
+        """
+        message = cls(
             tp.topic,
             tp.partition,
             record.offset,
@@ -112,6 +122,17 @@ class Message:
             record.value,
             generation_id=generation_id,
         )
+        message._cursor = cursor
+        return message
+
+    @property
+    def acked(self) -> bool:
+        """Has it been acknowledged, by hand or by its stream having gone on?"""
+        return self._acked or (self._cursor is not None and self._cursor.is_done(self.offset))
+
+    @acked.setter
+    def acked(self, acked: bool) -> None:
+        self._acked = acked
 
     @property
     def tp(self) -> TP:

@@ -113,3 +113,44 @@ def test_lists_of_events_can_be_taken_without_acknowledging_them() -> None:
 
     run_virtual(main())
     assert [event.value for event in taken] == [1, 2, 3, 4]
+
+
+def test_an_event_is_acknowledged_when_its_stream_has_gone_on() -> None:
+    """Whichever way it was read; its message says the same."""
+    app = make_app()
+    topic = app.topic("going-on", internal=True, value_type=int)
+    kept: dict[str, list[Any]] = {"events": [], "current": [], "taken": [], "shared": []}
+    before: list[bool] = []
+
+    @app.agent(topic)
+    async def events(stream: Any) -> None:
+        async for event in stream.events():
+            before.append(event.acked)
+            kept["events"].append(event)
+
+    @app.agent(topic)
+    async def current(stream: Any) -> None:
+        async for _ in stream:
+            kept["current"].append(stream.current_event)
+
+    @app.agent(topic)
+    async def taken(stream: Any) -> None:
+        async for some in stream.take_events(2, within=1):
+            before.extend(event.acked for event in some)
+            kept["taken"].extend(some)
+
+    @app.agent(topic, concurrency=2)
+    async def shared(stream: Any) -> None:
+        async for event in stream.events():
+            before.append(event.acked)
+            kept["shared"].append(event)
+
+    async def main() -> None:
+        async with running(app):
+            await send_all(topic, 1, 2, 3)
+            await app.sleep(5)
+
+    run_virtual(main())
+    assert before == [False] * 9
+    for name, found in kept.items():
+        assert [(event.acked, event.message.acked) for event in found] == [(True, True)] * 3, name
