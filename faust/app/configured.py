@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from warnings import warn
 
+from mode.utils import queues
+
 from faust.app.signals import Signalling
 from faust.exceptions import AlreadyConfiguredWarning, ImproperlyConfigured
 from faust.settings import Settings as _Settings
@@ -70,6 +72,11 @@ class Configured(Signalling):
         self._around: list[Any] = []
 
     # -- configuration -----------------------------------------------------------------------
+
+    @property
+    def configured(self) -> bool:
+        """Have the settings been read?"""
+        return self._conf is not None
 
     @property
     def conf(self) -> _Settings:
@@ -213,6 +220,10 @@ class Configured(Signalling):
         )
         return made
 
+    @serializers.setter
+    def serializers(self, serializers: Registry) -> None:
+        self._made["serializers"] = serializers
+
     @property
     def monitor(self) -> Monitor:
         """The main sensor."""
@@ -246,6 +257,10 @@ class Configured(Signalling):
         )
         return made
 
+    @topics.setter
+    def topics(self, topics: TopicConductor) -> None:
+        self._made["topics"] = topics
+
     @property
     def tables(self) -> TableManager:
         """The table manager: the tables by name."""
@@ -253,6 +268,10 @@ class Configured(Signalling):
             "tables", lambda: self.conf.TableManager(self, beacon=self.beacon)
         )
         return made
+
+    @tables.setter
+    def tables(self, tables: TableManager) -> None:
+        self._made["tables"] = tables
 
     @property
     def assignor(self) -> PartitionAssignor:
@@ -263,11 +282,19 @@ class Configured(Signalling):
         )
         return made
 
+    @assignor.setter
+    def assignor(self, assignor: PartitionAssignor) -> None:
+        self._made["assignor"] = assignor
+
     @property
     def router(self) -> Router:
         """What finds the worker for a key."""
         made: Router = self._part("router", lambda: self.conf.Router(self))
         return made
+
+    @router.setter
+    def router(self, router: Router) -> None:
+        self._made["router"] = router
 
     @property
     def http_client(self) -> Any:
@@ -284,6 +311,34 @@ class Configured(Signalling):
         from faust.web import server_for
 
         return self._part("web", lambda: server_for(self))
+
+    @web.setter
+    def web(self, web: Any) -> None:
+        self._made["web"] = web
+
+    @property
+    def flow_control(self) -> queues.FlowControlEvent:
+        """Suspends and resumes all queues made by `FlowControlQueue`; open at first.
+
+        The app's own reading is held back partition by partition, and not by this.
+        """
+        made: queues.FlowControlEvent = self._part(
+            "flow_control", lambda: queues.FlowControlEvent(initially_suspended=False)
+        )
+        return made
+
+    def FlowControlQueue(
+        self, maxsize: int = 0, *, clear_on_resume: bool = False, **options: Any
+    ) -> queues.FlowControlQueue[Any]:
+        """Make a queue whose writers wait while `flow_control` is suspended.
+
+        Arguments:
+            maxsize: Items that it holds before who puts one in has to wait; 0: any number.
+            clear_on_resume: Throw away what is in it at `flow_control.resume`.
+        """
+        return queues.FlowControlQueue(
+            maxsize, flow_control=self.flow_control, clear_on_resume=clear_on_resume, **options
+        )
 
     @property
     def inspector(self) -> Inspector:

@@ -43,7 +43,6 @@ DIFFERENCES: dict[str, str] = {
     "faust.sensors.prometheus.*": "is switched on by installing the extra `prometheus`",
     "faust.sensors.metrics.*": _PAGE,
     "faust.web.base.Web.wsgi(): missing": "never did anything",
-    "faust.app.base.App.flow_control: missing": "partitions are paused by what waits, one by one",
     "faust.app.base.App.service(): service must be given": "it was needed before, too",
     "faust.types.app.AppT.service(): service must be given": "it was needed before, too",
     "faust.contrib.asgi.*": "apps run in any event loop, so that nothing has to be bound; the "

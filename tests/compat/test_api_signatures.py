@@ -20,7 +20,7 @@ def test_every_difference_has_a_reason_and_every_reason_a_difference() -> None:
 
 def test_what_users_write_every_day_is_as_it_was() -> None:
     """No difference at all where applications are made of it, but for what is listed by name."""
-    allowed = ("LiveCheck", "trace", "cache", "transport", "flow_control", "service must be given")
+    allowed = ("LiveCheck", "trace", "cache", "transport", "service must be given")
     said = [
         each for each in differences("faust.app.base.App") if not each.count("faust.app.base.B")
     ]

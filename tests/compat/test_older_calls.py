@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import mode
@@ -154,3 +155,34 @@ def test_an_event_is_acknowledged_when_its_stream_has_gone_on() -> None:
     assert before == [False] * 9
     for name, found in kept.items():
         assert [(event.acked, event.message.acked) for event in found] == [(True, True)] * 3, name
+
+
+def test_flow_control_holds_back_queues_of_ones_own() -> None:
+    """Tests for earlier versions resume it; that is needed no more, and does no harm."""
+    app = make_app()
+    queue = app.FlowControlQueue(maxsize=2)
+    cleared = app.FlowControlQueue(clear_on_resume=True)
+
+    async def main() -> None:
+        await queue.put(1)
+        await cleared.put(1)
+        app.flow_control.suspend()
+        assert not app.flow_control.is_active()
+        waiting = asyncio.ensure_future(queue.put(2))
+        await asyncio.sleep(1)
+        assert queue.qsize() == 1
+        app.flow_control.resume()
+        await waiting
+        assert (queue.qsize(), cleared.qsize()) == (2, 0)
+
+    run_virtual(main())
+
+
+def test_parts_of_an_app_can_be_assigned() -> None:
+    app, other = make_app(), make_app("other")
+    configured = [app.configured]
+    app.finalize()
+    assert [*configured, app.configured] == [False, True]
+    for name in ("assignor", "monitor", "router", "serializers", "tables", "topics", "web"):
+        setattr(app, name, getattr(other, name))
+        assert getattr(app, name) is getattr(other, name)
