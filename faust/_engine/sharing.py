@@ -82,38 +82,35 @@ class Sharing:
         """
         self._learned.add(frozenset((writer, *others)))
         for each in {run, *active}:
-            self._renew_gate(each, but=writer if each is run else "")
-        self._free_who_asks(run, writer)
+            self._renew_gate(each)
 
-    def _renew_gate(self, run: TaskRun, but: str) -> None:
-        sharing = self._sharing_in(run)
-        if not sharing:
-            return
+    def _renew_gate(self, run: TaskRun) -> None:
+        """Give a task that goes on a gate for all who share; who is inside stays until it is done.
+
+        Several may be inside: of these the one that writes what another has written is refused
+        (`faust.tables.sharing`), and so is the first that writes what another may have read.
+        """
         gate = run.gate or Gate()
-        before, gate.readers = gate.readers, sharing | gate.readers
-        if gate.inside is None:
-            gate.inside = next(
-                (
-                    stream.reader
-                    for stream in self._streams()
-                    if stream.task is run
-                    and stream.inside
-                    and stream.reader in sharing - before - {but}
-                ),
-                None,
-            )
+        new = self._sharing_in(run) - gate.readers
+        if not new:
+            return
+        inside = [each for each in self._streams() if each.task is run and each.inside]
+        gate.readers |= new
+        gate.inside |= {each.reader for each in inside if each.reader in new}
         run.gate = gate
+        for each in inside:
+            if each.reader in gate.readers and each.asking is not None:
+                _free(each, gate)
 
-    def _free_who_asks(self, run: TaskRun, writer: str) -> None:
-        """Who is inside and waits for an answer of the very agent that must now wait for it."""
-        for stream in self._streams():
-            if stream.task is run and stream.inside and stream.asking is not None:
-                asked, promise = stream.asking
-                if asked == writer and not promise.done():
-                    promise.set_exception(
-                        RuntimeError(
-                            f"agent {stream.reader!r} asks agent {writer!r}, and both write one "
-                            f"table: the answer waits for this event, and this event for the "
-                            f"answer. Use cast() or send(), or keep the table to one of them"
-                        )
-                    )
+
+def _free(asker: Any, gate: Gate) -> None:
+    """Who is inside and waits for an answer of an agent that must now wait for it is told."""
+    asked, promise = asker.asking
+    if asked in gate.readers and asked != asker.reader and not promise.done():
+        promise.set_exception(
+            RuntimeError(
+                f"agent {asker.reader!r} asks agent {asked!r}, and both write one table: the "
+                f"answer waits for this event, and this event for the answer. Use cast() or "
+                f"send(), or keep the table to one of them"
+            )
+        )

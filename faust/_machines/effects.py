@@ -116,14 +116,15 @@ class Gate:
     """Lets the readers of one task that share a table into an event one at a time.
 
     Attributes:
-        inside: The reader that is inside an event now, or ``None``.
+        inside: The readers that are inside an event now: one, or those whom the gate found there
+            when it was made.
         readers: Who shares; others pass.
     """
 
     __slots__ = ("inside", "readers", "waiters")
 
     def __init__(self) -> None:
-        self.inside: str | None = None
+        self.inside: set[str] = set()
         self.readers: set[str] = set()
         self.waiters: list[Any] = []
 
@@ -136,15 +137,22 @@ class Gate:
         """Enter if nobody else is inside; who shares no table is let through."""
         if reader not in self.readers:
             return True
-        if self.inside is None or self.inside == reader:
-            self.inside = reader
-            return True
-        return False
+        if self.inside - {reader}:
+            return False
+        self.inside.add(reader)
+        return True
 
     def leave(self, reader: str) -> None:
         """Leave; harmless for one who is not inside."""
-        if self.inside == reader:
-            self.inside = None
+        self.inside.discard(reader)
+
+    def in_the_way(self, reader: str, others: set[str]) -> set[str]:
+        """Return who may be inside an event together with a reader of ``others``' table."""
+        if reader not in self.readers:
+            return others
+        if reader not in self.inside:
+            return others | self.inside
+        return (others - self.readers) | (self.inside - {reader})
 
 
 class Effects:
@@ -321,7 +329,7 @@ class TaskRun:
         for effects in self.in_progress():
             effects.undo()
         if self.gate is not None:
-            self.gate.inside = None
+            self.gate.inside.clear()
 
     def __repr__(self) -> str:
         state = "over" if not self.alive else "open" if self.open else "closing"

@@ -36,7 +36,9 @@ def refuse_to_wait_for_itself(app: Any, name: str) -> None:
 
 def _check_gate(stream: Stream[Any], name: str) -> None:
     gate = None if stream.task is None else stream.task.gate
-    if gate is not None and name in gate.readers and gate.inside == stream.reader != name:
+    if gate is None or stream.reader == name:
+        return
+    if name in gate.readers and stream.reader in gate.inside:
         raise RuntimeError(
             f"agent {stream.reader!r} asks agent {name!r}, and both write one table: "
             f"the answer could wait for this event, and this event for the answer. Use "

@@ -17,7 +17,7 @@ from faust.exceptions import ImproperlyConfigured, SharedTable
 
 if TYPE_CHECKING:
     from faust._context import AppContext
-    from faust._machines.effects import Cursor
+    from faust._machines.effects import Cursor, TaskRun
     from faust.streams import Stream
 
 __all__ = ["admit_writer"]
@@ -61,16 +61,25 @@ def admit_writer(table: Shareable, stream: Stream[Any]) -> None:
             f"would see, and build on, what is not acknowledged yet. Let the agent of the noack "
             f"stream have the table for itself, and send to it"
         )
-    if others and (run.gate is None or run.gate.inside != cursor.reader):
-        readers = {c.reader for c in others}
+    if in_the_way := _in_the_way(run, cursor.reader, {c.reader for c in others}):
+        _refuse(table, cursor, run, in_the_way)
+
+
+def _in_the_way(run: TaskRun, reader: str, others: set[str]) -> set[str]:
+    return others if run.gate is None else run.gate.in_the_way(reader, others)
+
+
+def _refuse(table: Shareable, cursor: Cursor, run: TaskRun, others: set[str]) -> None:
+    known = set() if run.gate is None else run.gate.readers
+    if not {cursor.reader, *others} <= known:
         logger.info(
             "Agents %s write table %r: from now on one of them at a time is inside an event of a "
-            "partition", ", ".join(sorted({*readers, cursor.reader})), table.name,
+            "partition", ", ".join(sorted({*others, cursor.reader})), table.name,
         )  # fmt: skip
-        table.app.share_table(run, cursor.reader, readers)
-        error = SharedTable(
-            f"table {table.name!r} is written by {sorted(readers)}, too; the event is handed out "
-            f"again when they are done with theirs"
-        )
-        cursor.note(Refusal(error))
-        raise error
+        table.app.share_table(run, cursor.reader, others)
+    error = SharedTable(
+        f"table {table.name!r} is written by {sorted(others)}, too; the event is handed out "
+        f"again when they are done with theirs"
+    )
+    cursor.note(Refusal(error))
+    raise error

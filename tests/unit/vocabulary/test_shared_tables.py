@@ -235,3 +235,136 @@ async def test_a_stream_that_acknowledges_by_hand_may_have_a_table_for_itself(wo
             event.ack()
         await until(lambda: app.committed_position(LEFT) == 2)
         assert sums.committed["all"] == 3
+
+
+@pytest.mark.parametrize("slow_left", [5.0, 7.0])
+def test_agents_inside_events_elsewhere_when_it_is_learned_lose_no_update_there(
+    world: World, slow_left: float
+) -> None:
+    @virtual
+    async def check() -> None:
+        app, began = world.app(), list[int]()
+        left, right = topics(app, 2)
+        holder = [app.Table("sums", default=int, partitions=2, key_type=str, value_type=int)]
+
+        async def slow(values: Any) -> None:
+            async for value in values:
+                began.append(value)
+                before = holder[0].get("all", 0)
+                await asyncio.sleep(pauses.pop(value, 0.0))
+                holder[0]["all"] = before + value
+
+        # Both have read in partition 1, none has written; then partition 0 shows that they share.
+        pauses = {1: slow_left, 100: 6.0}
+        app.agent(left, name="left", isolated_partitions=True)(slow)
+        app.agent(right, name="right", isolated_partitions=True)(slow)
+        async with app:
+            await send_all(left, [1], partition=1)
+            await send_all(right, [100], partition=1)
+            await until(lambda: began == [1, 100])
+            await send_all(left, [2], partition=0)
+            await until(lambda: app.committed_position(TP("left", 0)) == 1)
+            await send_all(right, [200], partition=0)
+            await until(
+                lambda: (
+                    [app.committed_position(TP(t, p)) for t in ("left", "right") for p in range(2)]
+                    == [1] * 4
+                )
+            )
+            found = sorted(dict(piece.items())["all"] for piece in holder[0].slices.values())
+            assert found == [101, 202]
+
+    check()
+
+
+@virtual
+async def test_a_table_is_shared_with_a_third_agent_by_one_that_has_a_gate_already(
+    world: World,
+) -> None:
+    app = world.app()
+    left, right = topics(app)
+    third = app.topic("third", internal=True, partitions=1, value_type=int)
+    named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
+    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+
+    @app.agent(left, name="left")
+    async def both(values: Any) -> None:
+        async for value in values:
+            named["all"] += value
+            before = holder[0].get("all", 0)
+            await asyncio.sleep(0.003)
+            holder[0]["all"] = before + value
+
+    @app.agent(right, name="right")
+    async def known(values: Any) -> None:
+        async for value in values:
+            before = named["all"]
+            await asyncio.sleep(0.002)
+            named["all"] = before + value
+
+    app.agent(third, name="third")(adder(holder, [], 0.005))
+    async with app:
+        await send_all(third, [10_000])
+        await until(lambda: app.committed_position(TP("third", 0)) == 1)
+        for n in range(10):
+            await send_all(left, [1])
+            await send_all(right, [100])
+            await send_all(third, [10_000] if n else [])
+        await until(
+            lambda: (
+                [app.committed_position(TP(t, 0)) for t in ("left", "right", "third")] == [10] * 3
+            )
+        )
+        assert (named["all"], holder[0]["all"]) == (1010, 100_010)
+
+
+@virtual
+async def test_who_is_inside_when_its_gate_is_made_for_others_too_is_waited_for(
+    world: World,
+) -> None:
+    app, began = world.app(), list[str]()
+    left, right = topics(app)
+    named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
+    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    pauses = {"left": 0.0, "right": 0.0, "third": 0.0, "fourth": 0.0}
+
+    async def wait(who: str) -> None:
+        began.append(who)
+        await asyncio.sleep(pauses[who])
+
+    @app.agent(left, name="left")
+    async def one(values: Any) -> None:
+        async for value in values:
+            named["all"] += value
+            await wait("left")
+
+    @app.agent(right, name="right")
+    async def two(values: Any) -> None:
+        async for value in values:
+            named["all"] += value
+            await wait("right")
+
+    def writer(name: str) -> Any:
+        async def write(values: Any) -> None:
+            async for value in values:
+                before = holder[0].get("all", 0)
+                await wait(name)
+                holder[0]["all"] = before + value
+
+        return write
+
+    sources = [app.topic(n, internal=True, partitions=1, value_type=int) for n in ("t3", "t4")]
+    app.agent(sources[0], name="third")(writer("third"))
+    app.agent(sources[1], name="fourth")(writer("fourth"))
+    async with app:
+        await send_all(sources[0], [1])
+        await until(lambda: app.committed_position(TP("t3", 0)) == 1)
+        pauses |= {"right": 0.3, "third": 2.0}
+        await send_all(sources[0], [1])
+        await until(lambda: began == ["third", "third"])
+        await send_all(right, [1])
+        await until(lambda: began[-1] == "right")
+        await send_all(sources[1], [100])
+        await until(lambda: app.committed_position(TP("t3", 0)) == 2)
+        await until(lambda: app.committed_position(TP("t4", 0)) == 1)
+        assert holder[0]["all"] == 102
