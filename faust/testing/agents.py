@@ -125,6 +125,28 @@ class AgentTestContext:
         agent._given_policy, agent._on_error = saved["policy"], saved["on_error"]
         del agent.on_yield
 
+    # -- how far it has come -----------------------------------------------------------
+
+    @property
+    def sent_offset(self) -> int:
+        """How many values were put in."""
+        return self._count
+
+    @property
+    def processed_offset(self) -> int:
+        """How many of them the agent has finished with."""
+        agent = self.agent
+        if not agent.reads_topic:
+            return sum(stream.events_total for stream in agent.streams())
+        topics = agent.get_topic_names()
+        cursors = [c for c in self.app.topics.cursors() if c.reader == agent.name]
+        return sum(c.committable for c in cursors if c.tp.topic in topics)
+
+    async def throw(self, exc: BaseException) -> None:
+        """Let the agent find an exception where it waits for the next event."""
+        for stream in self.agent.streams():
+            await stream.throw(exc)
+
     # -- putting values in -----------------------------------------------------------------
 
     async def put(

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import mode
+import pytest
 
 import faust
 from faust.cli import base, params
@@ -186,3 +187,28 @@ def test_parts_of_an_app_can_be_assigned() -> None:
     for name in ("assignor", "monitor", "router", "serializers", "tables", "topics", "web"):
         setattr(app, name, getattr(other, name))
         assert getattr(app, name) is getattr(other, name)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_an_agent_under_test_says_how_far_it_has_come(in_memory: bool) -> None:
+    app = make_app()
+    errors: list[str] = []
+
+    @app.agent(app.channel() if in_memory else None)
+    async def double(stream: Any) -> Any:
+        async for value in stream:
+            yield value * 2
+
+    async def main() -> None:
+        async with double.test_context(on_error=lambda _, exc: errors.append(repr(exc))) as agent:
+            assert (agent.sent_offset, agent.processed_offset) == (0, 0)
+            await agent.put(1)
+            await agent.put(2, wait=False)
+            assert agent.sent_offset == 2
+            await app.sleep(1)
+            assert agent.processed_offset == 2
+            await agent.throw(KeyError("thrown"))
+            await app.sleep(1)
+            assert errors == ["KeyError('thrown')"]
+
+    run_virtual(main())
