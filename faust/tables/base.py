@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from mode import Service
 
-from faust.exceptions import ImproperlyConfigured, PartitionRevoked, PartitionsMismatch
+from faust.exceptions import ImproperlyConfigured, PartitionsMismatch
 from faust.stores.overlay import ABSENT, Slice, SliceCodec
 from faust.streams import Stream, current_stream
 from faust.tables.expiry import Expiry
@@ -256,8 +256,11 @@ class Collection(Service):
     def _wrong_task(self, stream: Stream[Any]) -> Exception:
         assert stream.cursor is not None
         tp = stream.cursor.tp
-        if not self.slices:
-            return PartitionRevoked(f"table {self.name!r} is not restored yet", tp=tp)
+        if self.partitions is None:
+            return ImproperlyConfigured(
+                f"table {self.name!r} was defined after the app had started: define tables where "
+                f"the app is defined"
+            )
         return PartitionsMismatch(
             f"agent {stream.reader!r} reads {tp.topic!r}, whose number of partitions differs from "
             f"that of table {self.name!r} (changelog {self.changelog_topic_name!r}): partition "

@@ -193,6 +193,32 @@ async def test_an_internal_topic_with_other_partitions_than_declared_is_refused(
     assert "'mine' has 3 partitions, but is declared with partitions=4" in message
 
 
+@virtual
+async def test_an_event_is_not_lost_that_writes_a_table_with_other_partitions_than_its_topic(
+    world: World,
+) -> None:
+    world.create("numbers", 2)
+    app = world.app(topic_partitions=5, agent_error_retries=0)
+    holder = [app.Table("counts", default=int, key_type=str, value_type=int)]
+
+    @app.agent(app.topic("numbers", value_type=int), name="count")
+    async def count(values: Any) -> None:
+        async for value in values:
+            (counts,) = holder
+            counts["all"] += value
+
+    await app.start()
+    await send_all(app.topic("numbers"), [1], partition=0)
+    failure = await fails(app)
+    await app.stop()
+    assert isinstance(failure, AgentFailed)
+    assert isinstance(failure.__cause__, PartitionsMismatch)
+    for word in ("'numbers'", "'counts'", "partitions=", "group_by"):
+        assert word in str(failure)
+    assert app.committed_position(NUMBERS) in (None, 0)
+    assert world.committed().get(NUMBERS, 0) == 0
+
+
 # -- events and models -----------------------------------------------------------------------
 
 
