@@ -375,8 +375,26 @@ class Agent(Askable, PartitionHooks, Service):
         """Return the names of the topics it reads."""
         return list(getattr(self.channel, "topics", ()))
 
-    def __call__(self, stream: Any) -> Any:
-        """Call its function, as it was before it was decorated."""
+    def __call__(
+        self,
+        stream: Any = None,
+        *,
+        index: int | None = None,
+        active_partitions: Any = None,
+        channel: Any = None,
+    ) -> Any:
+        """Call its function, as it was before it was decorated; for tests.
+
+        Arguments:
+            stream: What it iterates over (default: a stream over ``channel``, or over its own).
+            index: Number of the instance, where it has several.
+            active_partitions: As for `stream`.
+
+        Returns:
+            What the function returns: a coroutine, or an asynchronous generator.
+        """
+        if stream is None:
+            stream = self.stream(channel, active_partitions, concurrency_index=index)
         return self.fun(stream)
 
     @property

@@ -63,8 +63,6 @@ DIFFERENCES: dict[str, str] = {
     "faust.cli.model*(): missing": "was the inside of the command",
     # -- agents and their replies
     "faust.*.Agent.__init__(): use_reply_headers is True*": "as @app.agent always had it",
-    "faust.*.Agent*.__call__(): *": "a call runs its function over a stream, in tests; instances "
-    "are the worker's",
     "faust.*.AgentTestWrapper*: missing": "what test_context() returns is in faust.testing",
     "faust.types.agents.A*": "instances of agents are the worker's",
     "faust.*.__post_init__(): missing": "was called by its own class only",

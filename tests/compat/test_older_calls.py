@@ -212,3 +212,23 @@ def test_an_agent_under_test_says_how_far_it_has_come(in_memory: bool) -> None:
             assert errors == ["KeyError('thrown')"]
 
     run_virtual(main())
+
+
+def test_an_agent_can_be_called_over_a_channel() -> None:
+    app = make_app()
+    channel = app.channel()
+
+    @app.agent()
+    async def double(stream: Any) -> Any:
+        async for value in stream:
+            yield value * 2
+
+    async def main() -> None:
+        await channel.send(21)
+        async for value in double(channel=channel):
+            assert value == 42
+            break
+        async for value in double(stream=app.stream([4])):
+            assert value == 8
+
+    run_virtual(main())
