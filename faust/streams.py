@@ -143,6 +143,8 @@ class Stream(Operators, Service, Generic[T_co]):
         self.hooks: Any = None
         #: The asyncio task that iterates over it.
         self.asyncio_task: asyncio.Task[Any] | None = None
+        #: The token of the iteration that goes on, if one does.
+        self._iteration: Any = None
         #: Whose answer the event in progress waits for: (agent's name, promise).
         self.asking: tuple[str, Any] | None = None
         #: Is every value given to a subclass's `on_merge`?
@@ -194,6 +196,11 @@ class Stream(Operators, Service, Generic[T_co]):
     def records_in_hand(self) -> int:
         """Records of the batch, or list, that it has in its hands."""
         return 0 if self._batch is None else int(self._batch.count)
+
+    @property
+    def is_left(self) -> bool:
+        """Was its loop left in the middle of an event, with no agent that would finish it?"""
+        return self.agent is None and self._iteration is None
 
     @property
     def is_topic(self) -> bool:
@@ -337,6 +344,7 @@ class Stream(Operators, Service, Generic[T_co]):
         """Become the current stream of this asyncio task; note if another was it already."""
         token = _current.set(self)
         self.asyncio_task = asyncio.current_task()
+        self._iteration = token
         outer = token.old_value
         if isinstance(outer, Stream) and outer is not self:
             self.nested = outer.nested = True
@@ -480,6 +488,8 @@ class Stream(Operators, Service, Generic[T_co]):
 
     def end_iteration(self, token: Any) -> None:
         """Be the current stream of this asyncio task no more (see `take_over`)."""
+        if self._iteration is token:
+            self._iteration = None
         if _current.get() is self:
             _reset(token)
         stopped = getattr(self.channel, "on_stop_iteration", None)

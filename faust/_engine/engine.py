@@ -496,7 +496,9 @@ class Engine:
         deadline = self.clock.monotonic() + grace
         for stream in self.host.streams():
             stream.wake()
-        while busy := [s for s in self.host.streams() if s.inside and s.task in runs]:
+        while busy := [
+            s for s in self.host.streams() if s.inside and s.task in runs and not s.is_left
+        ]:
             if self.clock.monotonic() >= deadline:
                 for stream in busy:
                     logger.warning(

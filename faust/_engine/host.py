@@ -96,6 +96,7 @@ class Host(Service):
         self._extra_services: list[Any] = []
         self._streams_of_no_agent: list[Stream[Any]] = []
         self._starting_client: asyncio.Future[None] | None = None
+        self._starting_late: asyncio.Task[None] | None = None
         self._ready = False
         self._lock = threading.RLock()
         self._main_loop: asyncio.AbstractEventLoop | None = None
@@ -248,7 +249,20 @@ class Host(Service):
     def subscribe(self, topic: Topic[Any], reader: str) -> Feed:
         """Read a topic on behalf of a reader."""
         feed: Feed = self.topics.subscribe(topic, reader or f"stream:{topic}")
+        if self._ready and self.engine is None and self.should_process:
+            self._process_from_now_on()
         return feed
+
+    def _process_from_now_on(self) -> None:
+        """There was nothing to read when the app started; a task of it reads a topic now."""
+        if self._starting_late is None:
+            self._starting_late = asyncio.create_task(self._start_late(), name="faust-starting")
+
+    async def _start_late(self) -> None:
+        try:
+            await self._start_processing()
+        except Exception as exc:
+            self.on_crash(exc)
 
     def note_stream(self, stream: Stream[Any]) -> None:
         """Remember a stream that no agent owns."""
@@ -597,6 +611,10 @@ class Host(Service):
         self._extra_services.clear()
 
     async def _stop_processing(self) -> None:
+        if self._starting_late is not None:
+            self._starting_late.cancel()
+            await asyncio.wait({self._starting_late})
+            self._starting_late = None
         try:
             if self.engine is not None:
                 await self.engine.stop(crashed=self.failure is not None)

@@ -69,6 +69,7 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
         '`stream_buffer_maxsize` counts events in a queue.': ('Counts the events handed to a stream and not finished; a batch may overshoot it once.', 'A queue of batches has no single length.', 'Look at the number again: it bounds memory now, take() included.'),
     },
     'Tables': {
+        'A key of bytes is taken by any table; where keys are JSON, it cannot be read back.': ("`TypeError` at once, with the table's name.", 'What is written must come back after a restart.', 'Decode the key, or define the table with `key_type=bytes`.'),
         'Objects changed in place are not recorded.': ('They are, when the event finishes.', '`table[k].append(x)` was lost at the next restart.', 'Remove what copies the value back, if you like; both work.'),
         'Tables may be written from timers, pages and channels.': ('`TypeError`: a write belongs to an event of a topic.', 'Such a write has no position to be committed with: after a crash it is there twice, or not at all.', 'Send a message to an agent that writes the table.'),
         '`table["missing"]` returns the default.': ('Within an event it also adds it, as the documentation always said. `get()` adds nothing, and returns its own default.', 'The guide says that it is added.', 'Use `get()` to look without adding.'),
@@ -114,6 +115,8 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
         'A crontab misses or doubles runs when clocks change.': ('A time that is skipped runs at the jump, one that comes twice runs once; entries of every hour run in each hour that there is.', 'A daily job runs daily.', 'Nothing.'),
         '`timezone="UTC"` needs pytz.': ('It does not. `@app.crontab` takes `tz` and `timezone`.', 'Python has zones itself.', 'Remove pytz, if nothing else needs it.'),
         '`@app.on_configured` and others need `.connect`.': ('With and without.', 'The guide has both.', 'Nothing.'),
+        '`on_partitions_revoked` is sent where partitions were taken away.': ('After every rebalance, also with the empty set, as the guide says.', 'The guide says so.', 'Look whether the set is empty, where it matters.'),
+        '`on_rebalance_complete` is sent to clients, too.': ('To workers only: a client is in no group.', 'There was no rebalance.', 'Use `on_started` of a subclass where a client should be told.'),
         '`on_worker_init` is sent twice.': ('Once.', 'Handlers ran twice.', 'Nothing.'),
     },
     'Commands': {
@@ -151,6 +154,7 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
         'Sensors are called for every event.': ('Counting is by batch; a sensor that overrides a hook for single events still gets every one.', 'A call for each event costs a third of the throughput.', 'See that on_stream_event_in and its like are still wanted: only overridden hooks are called for every event.'),
         "The monitor's `events_runtime` has each event; `tables[...].keys_updated` counts every assignment.": ('`events_runtime` has the mean of each batch; `keys_updated` and `keys_deleted` count keys that were committed (one that is set a thousand times between two commits counts once).', 'They are counted where nothing is paid for an event.', 'Override `on_stream_event_out` or `on_table_set`, to have each.'),
         '`on_assignment_start` is called before the assignment.': ('It is called together with `on_assignment_completed`, with `time_start` corrected.', 'The assignor runs in the I/O thread, which waits for nobody.', 'Nothing.'),
+        'Sensors are services that nobody starts, unless `app.service` does.': ('The app starts them before all else, and stops them last; `on_start` and `@Service.task` of a sensor run.', 'They are services.', 'Do not start a sensor yourself.'),
         'A sensor that raises stops the app.': ('What it raises is logged, once for each callback.', 'Measuring must not break what is measured.', 'Nothing.'),
         'Statsd, Datadog, OpenTelemetry and tracing sensors.': ('Not there yet. Prometheus is.', 'They come in a later version.', 'Use faust.sensors.prometheus, or a sensor of your own.'),
         'LiveCheck.': ('Not there yet.', 'It comes in a later version.', 'Leave it out for now.'),

@@ -181,8 +181,8 @@ class Collection(Service):
             value_codec = self.value_serializer or "raw"
         dump_value = registry.value_dumper(self.value_type, value_codec)
         load_value = registry.value_loader(self.value_type, value_codec)
-        dump_key: Callable[[Any], bytes] = _never_none(
-            registry.key_dumper(self.key_type, key_codec), self.name, "key"
+        dump_key: Callable[[Any], bytes] = _only_keys(
+            registry.key_dumper(self.key_type, key_codec), self.name, as_json=key_codec == "json"
         )
         load_key: Callable[[bytes], Any] = registry.key_loader(self.key_type, key_codec)
         if self.window is not None:
@@ -515,13 +515,20 @@ class Collection(Service):
             )
 
 
-def _never_none(
-    dump: Callable[[Any], bytes | None], table: str, what: str
+def _only_keys(
+    dump: Callable[[Any], bytes | None], table: str, *, as_json: bool
 ) -> Callable[[Any], bytes]:
-    def checked(value: Any) -> bytes:
-        data = dump(value)
+    """Refuse ``None``, and where keys are JSON, bytes: they could not be read back."""
+
+    def checked(key: Any) -> bytes:
+        data = dump(key)
         if data is None:
-            raise ValueError(f"table {table!r}: None cannot be a {what}")
+            raise ValueError(f"table {table!r}: None cannot be a key")
+        if data is key and as_json:  # bytes are not encoded
+            raise TypeError(
+                f"table {table!r} keeps its keys as JSON, which has no bytes like {key!r}: decode "
+                "the key, or define the table with key_type=bytes"
+            )
         return data
 
     return checked

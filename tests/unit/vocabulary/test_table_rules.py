@@ -166,6 +166,39 @@ async def test_objects_of_ones_own_are_kept_undone_and_restored_like_values(worl
         assert {key: each.count for key, each in restored.data.items()} == {"a": 6}
 
 
+@pytest.mark.parametrize("key_type", [str, None])
+@virtual
+async def test_a_key_of_bytes_was_written_to_a_table_of_json_and_could_not_be_read_back(
+    world: World, key_type: Any
+) -> None:
+    """Nor a member of a set; where keys are bytes, they are read back as such."""
+    app = world.app()
+    texts = app.Table("texts", key_type=key_type, value_type=int, partitions=1)
+    members = app.Set("members", key_type=key_type, partitions=1)
+    raw = app.Table("raw", key_type=bytes, value_type=int, partitions=1)
+    topic = app.topic("numbers", internal=True, partitions=1, value_type=int)
+    said: list[str] = []
+
+    @app.agent(topic)
+    async def process(values: Any) -> None:
+        async for value in values:
+            raw[b"\xff"] = value
+            for change in (lambda: texts.__setitem__(b"k", 1), lambda: members.add(b"k")):
+                with pytest.raises(TypeError) as failed:
+                    change()
+                said.append(str(failed.value))
+
+    async with app:
+        await send_all(topic, [7])
+        await until(lambda: app.committed_position(NUMBERS) == 1)
+        assert dict(raw.items()) == {b"\xff": 7}
+        assert list(texts.items()) == list(members) == []
+    assert len(said) == 2
+    assert all("b'k'" in each and "key_type=bytes" in each for each in said)
+    assert "'texts'" in said[0]
+    assert "'members'" in said[1]
+
+
 @virtual
 async def test_a_worker_that_is_alone_says_once_that_there_are_no_standbys(
     world: World, caplog: pytest.LogCaptureFixture
