@@ -243,7 +243,7 @@ class Acting(Declaring):
     @property
     def web_server_url(self) -> str:
         """Where the web server is found: its attribute ``url`` where it is your own and has one."""
-        own = getattr(self._own_web_server, "url", None)
+        own = getattr(self.serving, "url", None)
         return str(own or self.web.url)
 
     def on_webserver_init(self, web: Any) -> None:

@@ -86,4 +86,6 @@ def _drivers(app: Any) -> str:
 
 
 def _web(app: Any) -> str:
-    return "any free port" if not app.conf.web_port else f"{app.web.url}/"
+    if not app.conf.web_port and app.serving is app.web:
+        return "any free port"
+    return f"{app.web_server_url.rstrip('/')}/"

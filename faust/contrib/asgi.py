@@ -27,12 +27,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from faust.contrib.asgi_server import AsgiService, serve_asgi
 from faust.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from faust.app.base import App
 
-__all__ = ["FaustLifespanMiddleware", "faust_app_running", "faust_lifespan"]
+__all__ = [
+    "AsgiService",
+    "FaustLifespanMiddleware",
+    "faust_app_running",
+    "faust_lifespan",
+    "serve_asgi",
+]
 
 logger = logging.getLogger(__name__)
 

@@ -3,5 +3,12 @@
 from __future__ import annotations
 
 from faust.contrib.asgi import FaustLifespanMiddleware, faust_app_running, faust_lifespan
+from faust.contrib.asgi_server import AsgiService, serve_asgi
 
-__all__ = ["FaustLifespanMiddleware", "faust_app_running", "faust_lifespan"]
+__all__ = [
+    "AsgiService",
+    "FaustLifespanMiddleware",
+    "faust_app_running",
+    "faust_lifespan",
+    "serve_asgi",
+]

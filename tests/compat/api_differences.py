@@ -45,8 +45,9 @@ DIFFERENCES: dict[str, str] = {
     "faust.web.base.Web.wsgi(): missing": "never did anything",
     "faust.app.base.App.service(): service must be given": "it was needed before, too",
     "faust.types.app.AppT.service(): service must be given": "it was needed before, too",
-    "faust.contrib.asgi.*": "apps run in any event loop, so that nothing has to be bound; the "
-    "server of the framework runs the app, by its lifespan",
+    "faust.contrib.asgi.LoopMismatch: missing": "apps run in any event loop",
+    "faust.contrib.asgi.bind_to_running_loop: missing": "apps run in any event loop: nothing has "
+    "to be bound",
     "faust.types.app.BootStrategyT.__init__(): *": "None means what the class says: the same",
     "faust.types.app.BootStrategyT.*(): missing": "flags say which of the three it is",
     "faust.types.assignor.LeaderAssignorT: missing": "the class itself is the type",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,24 @@ urlpatterns = [path("add/<int:number>", adding)]
 """
 
 
+SERVED = """
+import os
+
+from fastapi import FastAPI
+from faust.contrib.fastapi import serve_asgi
+from inside import add, app
+
+web = FastAPI()
+serve_asgi(app, web, host="127.0.0.1", port=int(os.environ["PORT"]))
+app.conf.web_enabled = True
+
+
+@web.get("/add/{number}")
+async def adding(number: int):
+    return {"total": await add.ask(number)}
+"""
+
+
 def test_fastapi_under_uvicorn_with_uvloop(tmp_path: Path) -> None:
     """Requests ask an agent and read its table; all is committed when the server stops."""
     for first in (0, 6):
@@ -124,6 +143,17 @@ def test_the_lifespan_that_is_offered_runs_the_app(tmp_path: Path) -> None:
     with serving(tmp_path, {"site_app.py": WITH_LIFESPAN}, *UVICORN, "site_app:web") as site:
         assert site.ask("/add/5") == {"total": 5}
         assert site.stop() in IN_ORDER, site.process.told()
+
+
+def test_a_worker_serves_the_application_in_the_place_of_its_pages(tmp_path: Path) -> None:
+    """Its signals are the worker's, and so is the status."""
+    worker = ("-m", "faust", "-A", "site_app:app", "worker")
+    with serving(tmp_path, {"site_app.py": SERVED}, *worker) as site:
+        assert [site.ask(f"/add/{number}")["total"] for number in (1, 2)] == [1, 3]
+        with pytest.raises(urllib.error.HTTPError):
+            site.ask("/health")
+        assert f"{site.url}/" in site.process.told()
+        assert site.stop() == 0, site.process.told()
 
 
 def test_an_app_that_fails_ends_the_server_that_it_lives_in(tmp_path: Path) -> None:

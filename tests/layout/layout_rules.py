@@ -92,6 +92,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 LAZY_HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("faust._engine.host", "faust.app"),
     "rocksdict": ("faust.stores.rocksdb",),
+    "uvicorn": ("faust.contrib.asgi_server",),
 }
 
 #: Imported when it is used, not when its home is: `import faust` and an app's module stay light.
