@@ -87,16 +87,15 @@ class Sharing:
     def _renew_gate(self, run: TaskRun) -> None:
         """Give a task that goes on a gate for all who share; who is inside stays until it is done.
 
-        Several may be inside: of these the one that writes what another has written is refused
-        (`faust.tables.sharing`), and so is the first that writes what another may have read.
+        Several may be inside.  One of them may have written a table already; the others, which may
+        have read it, are refused when they write (`faust.tables.sharing`).
         """
         gate = run.gate or Gate()
         new = self._sharing_in(run) - gate.readers
         if not new:
             return
         inside = [each for each in self._streams() if each.task is run and each.inside]
-        gate.readers |= new
-        gate.inside |= {each.reader for each in inside if each.reader in new}
+        gate.extend(new, {each.reader for each in inside} & new)
         run.gate = gate
         for each in inside:
             if each.reader in gate.readers and each.asking is not None:

@@ -119,13 +119,15 @@ class Gate:
         inside: The readers that are inside an event now: one, or those whom the gate found there
             when it was made.
         readers: Who shares; others pass.
+        together: Of who is inside an event: who was inside together with it.
     """
 
-    __slots__ = ("inside", "readers", "waiters")
+    __slots__ = ("inside", "readers", "together", "waiters")
 
     def __init__(self) -> None:
         self.inside: set[str] = set()
         self.readers: set[str] = set()
+        self.together: dict[str, set[str]] = {}
         self.waiters: list[Any] = []
 
     def take_waiters(self) -> list[Any]:
@@ -145,14 +147,26 @@ class Gate:
     def leave(self, reader: str) -> None:
         """Leave; harmless for one who is not inside."""
         self.inside.discard(reader)
+        self.together.pop(reader, None)
+
+    def extend(self, readers: set[str], inside: set[str]) -> None:
+        """Share with further readers, of whom some are inside events already."""
+        self.readers |= readers
+        self.inside |= inside
+        if inside and len(self.inside) > 1:
+            for reader in self.inside:
+                self.together.setdefault(reader, set()).update(self.inside - {reader})
 
     def in_the_way(self, reader: str, others: set[str]) -> set[str]:
-        """Return who may be inside an event together with a reader of ``others``' table."""
-        if reader not in self.readers:
+        """Return whose writes the event of a reader may have missed that first writes a table.
+
+        Arguments:
+            reader: Who writes it.
+            others: Who else has written it.
+        """
+        if reader not in self.readers or reader not in self.inside:
             return others
-        if reader not in self.inside:
-            return others | self.inside
-        return (others - self.readers) | (self.inside - {reader})
+        return (others - self.readers) | self.together.get(reader, set())
 
 
 class Effects:
@@ -330,6 +344,7 @@ class TaskRun:
             effects.undo()
         if self.gate is not None:
             self.gate.inside.clear()
+            self.gate.together.clear()
 
     def __repr__(self) -> str:
         state = "over" if not self.alive else "open" if self.open else "closing"

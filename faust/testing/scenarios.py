@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from faust.testing.oracle import Truth
 from faust.testing.scenario import Scenario
+from faust.testing.sharing import Learning, Sharing
 
 if TYPE_CHECKING:
     from faust.app.base import App
@@ -165,60 +166,6 @@ class Concurrent(Scenario):
                 env.end(event)
 
         app.agent(source, name="sending", concurrency=4)(sending)
-        return app
-
-
-class Sharing(Scenario):
-    """Two agents on one topic write one table; a third writes none and a fourth another."""
-
-    name = "sharing"
-    tables = ("count", "last")
-
-    def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
-        return {
-            "count": {key: 11 * n for key, n in truth.counts().items()},
-            "last": truth.last(),
-        }
-
-    def make_app(self, env: WorkerEnvironment) -> App:
-        app, source, sink = self.new_app(env)
-        count = app.Table("count", default=int, key_type=str, value_type=int)
-        last = app.Table("last", key_type=str, value_type=int)
-
-        async def ones(stream: Any) -> None:
-            async for event in stream.events():
-                env.begin(event)
-                value = count[event.value["key"]]
-                await env.work()
-                count[event.value["key"]] = value + 1
-                await env.work()
-                env.end(event)
-
-        async def tens(stream: Any) -> None:
-            async for event in stream.events():
-                env.begin(event)
-                value = count[event.value["key"]]
-                await env.work()
-                count[event.value["key"]] = value + 10
-                await sink.send(key=event.value["key"], value=event.value)
-                await env.work()
-                env.end(event)
-
-        async def lasts(stream: Any) -> None:
-            async for event in stream.events():
-                env.begin(event)
-                last[event.value["key"]] = event.value["seq"]
-                await env.work()
-                env.end(event)
-
-        async def looks(stream: Any) -> None:
-            async for event in stream.events():
-                env.begin(event)
-                await env.work()
-                env.end(event)
-
-        for agent in (ones, tens, lasts, looks):
-            app.agent(source, name=agent.__name__)(agent)
         return app
 
 
@@ -402,7 +349,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     each.name: each
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
-        ByHand, Windowed,
+        ByHand, Windowed, Learning,
     )
 }  # fmt: skip
 

@@ -368,3 +368,51 @@ async def test_who_is_inside_when_its_gate_is_made_for_others_too_is_waited_for(
         await until(lambda: app.committed_position(TP("t3", 0)) == 2)
         await until(lambda: app.committed_position(TP("t4", 0)) == 1)
         assert holder[0]["all"] == 102
+
+
+@virtual
+async def test_who_has_read_before_its_gate_was_for_others_too_is_refused_though_alone_by_now(
+    world: World,
+) -> None:
+    app = world.app()
+    left, right = topics(app)
+    third = app.topic("third", internal=True, partitions=1, value_type=int)
+    named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
+    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+
+    async def add(value: int, before_it: float, behind_it: float) -> None:
+        before = holder[0].get("all", 0)
+        await asyncio.sleep(before_it)
+        holder[0]["all"] = before + value
+        await asyncio.sleep(behind_it)
+
+    @app.agent(left, name="left")
+    async def reads_long(values: Any) -> None:
+        async for value in values:
+            named["all"] += value
+            await add(value, 3.0, 0.0)
+
+    @app.agent(right, name="right")
+    async def writes_soon(values: Any) -> None:
+        async for value in values:
+            await add(value, 1.0, 1.0)
+
+    @app.agent(third, name="third")
+    async def finds_out(values: Any) -> None:
+        async for value in values:
+            await add(value, 0.0, 0.0)
+
+    @app.agent(app.topic("fourth", internal=True, partitions=1, value_type=int), name="fourth")
+    async def gives_left_a_gate(values: Any) -> None:
+        async for value in values:
+            named["all"] += value
+
+    async with app:
+        await send_all(right, [100])
+        await asyncio.sleep(0.5)
+        await send_all(left, [1])
+        await asyncio.sleep(1.0)
+        await send_all(third, [10])
+        parts = [TP(name, 0) for name in ("left", "right", "third")]
+        await until(lambda: [app.committed_position(tp) for tp in parts] == [1] * 3)
+        assert holder[0]["all"] == 111
