@@ -28,6 +28,7 @@ class Living(Configured):
     BootStrategy: type[boot.BootStrategy] = boot.BootStrategy
     #: Kept so that it is not collected while it runs.
     _starting_leader: asyncio.Future[Any] | None = None
+    _telling_complete: asyncio.Future[None] | None = None
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -79,6 +80,17 @@ class Living(Configured):
     async def on_revoked(self, revoked: set[TP]) -> None:
         await super().on_revoked(revoked)
         await self.on_partitions_revoked.send(self, revoked)
+
+    def on_rebalance_end(self) -> None:
+        super().on_rebalance_end()
+        if self._ready:  # of the first, `on_operational` tells
+            self._telling_complete = asyncio.ensure_future(self._tell_complete())
+
+    async def _tell_complete(self) -> None:
+        try:
+            await self.on_rebalance_complete.send(self)
+        except Exception as exc:
+            self.on_crash(exc)
 
     async def on_operational(self) -> None:
         if self.should_process:
