@@ -47,6 +47,7 @@ COMMITTER = "faust/_engine/committer.py"
 RESTORER = "faust/_engine/restorer.py"
 OUTBOX = "faust/_engine/outbox.py"
 MACHINE = "faust/_machines/restore.py"
+SHARING = "faust/tables/sharing.py"
 
 MUTANTS = (
     # -- what `design.md` was broken with --------------------------------------------------
@@ -182,10 +183,52 @@ MUTANTS = (
     ),
     Mutant(
         "readers that share a table are inside events at once",
-        "faust/_engine/engine.py",
-        "        if sharing:\n            run.gate = Gate()",
-        "        if not sharing:\n            run.gate = Gate()",
+        "faust/_machines/effects.py",
+        "        if self.inside - {reader}:",
+        "        if reader in self.inside - {reader}:",
         scenario="sharing",
+    ),
+    Mutant(
+        "nobody learns who shares a table",
+        SHARING,
+        "    if in_the_way := _in_the_way(",
+        "    if in_the_way := set() and _in_the_way(",
+        scenario="learning",
+    ),
+    Mutant(
+        "an event that has learned that it shares counts if its agent catches the error",
+        SHARING,
+        "    cursor.note(Refusal(error))\n",
+        "",
+        scenario="learning",
+    ),
+    Mutant(
+        "who is inside when its gate is made is not waited for",
+        "faust/_engine/sharing.py",
+        "gate.extend(new, {each.reader for each in inside} & new)",
+        "gate.extend(new, set())",
+        tests=("tests/unit/vocabulary/test_shared_tables.py",),
+    ),
+    Mutant(
+        "who was inside together with others writes on what it has read before",
+        "faust/_machines/effects.py",
+        "        return (others - self.readers) | self.together.get(reader, set())",
+        "        return others - self.readers",
+        scenario="learning",
+    ),
+    Mutant(
+        "who has a gate shares with a stranger",
+        "faust/_machines/effects.py",
+        "        return (others - self.readers) | self.together.get(reader, set())",
+        "        return self.together.get(reader, set())",
+        scenario="learning",
+    ),
+    Mutant(
+        "a reader asks for nothing more when all its requests end at once",
+        "faust/transport/drivers/aiokafka/fetch.py",
+        "        del self._requests[task]\n        self._schedule_soon()",
+        "        del self._requests[task]\n        # self._schedule_soon()",
+        tests=("tests/unit/drivers/aiokafka/test_kafka_reader.py",),
     ),
     Mutant(
         "a failed commit brings back what is older than what came since",
