@@ -41,10 +41,17 @@ class Router:
             KeyError: there is no such table, or no worker is known to have the key.
         """
         table = self.app.tables[table_name]
-        url: URL = self.app.assignor.key_store(
-            table.changelog_topic_name, table.codec.dump_key(key)
-        )
+        encoded = self._key_of_messages(table, key)
+        url: URL = self.app.assignor.key_store(table.changelog_topic_name, encoded)
         return url
+
+    def _key_of_messages(self, table: Any, key: Any) -> bytes:
+        """Return a key as the messages have it that change the table: they chose its partition.
+
+        The changelog has it in another form: text in JSON has quotes there, and none in messages.
+        """
+        encoded: bytes = table.changelog_topic.prepare_key(key, None)[0]
+        return encoded
 
     def external_topic_key_store(self, topic: Any, key: Any) -> URL:
         """Return the URL of the worker that has a key of a topic that agents read.

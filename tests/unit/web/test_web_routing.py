@@ -208,6 +208,58 @@ def test_what_agents_wrote_is_read_from_whichever_worker_is_asked() -> None:
     serve_both([one, two], client)
 
 
+def make_counter() -> faust.App:
+    """A worker of a group that counts words; their keys are text, as the table's are."""
+    app = make_app("words", topic_partitions=4)
+    clicks = app.topic("clicks", internal=True, partitions=4, key_type=str, value_type=int)
+    counts = app.Table("counts", default=int)
+    hourly = app.Table("hourly", default=int).tumbling(3600.0)
+
+    @app.agent(clicks, name="count")
+    async def count(stream: Any) -> None:
+        async for key, number in stream.items():
+            counts[key] += number
+            hourly[key] += number
+
+    @app.page("/count/{word}/")
+    @app.table_route(counts, match_info="word")
+    async def of_word(request: Any, word: str) -> Any:
+        return {"count": counts[word], "worker": str(app.conf.canonical_url)}
+
+    @app.page("/hourly/{word}/")
+    @app.table_route(hourly, match_info="word")
+    async def this_hour(request: Any, word: str) -> Any:
+        return {"count": hourly[word].now(), "worker": str(app.conf.canonical_url)}
+
+    return app
+
+
+def test_keys_that_are_text_are_looked_for_where_their_messages_went() -> None:
+    """The partition is that of the message; the changelog writes its key otherwise (in quotes)."""
+    one, two = make_counter(), make_counter()
+    words = {f"word-{n}": n + 1 for n in range(8)} | {"7": 9}
+
+    async def client(session: Any) -> None:
+        clicks = one.topic("clicks", key_type=str, value_type=int)
+        for key, number in words.items():
+            await (await clicks.send(key=key, value=number))
+        there = [one.tables["counts"], two.tables["counts"]]
+        await until(lambda: sum(len(table) for table in there) == len(words))
+        assert all(len(table) for table in there), "both workers have some"
+        for page in ("count", "hourly"):
+            for asked in (one, two):
+                found = {}
+                for word in words:
+                    _, told = await ask(session, "GET", f"{url_of(asked)}/{page}/{word}/")
+                    found[word] = told["count"]
+                assert found == words, page
+        for word, number in words.items():
+            async with session.get(f"{url_of(one)}/table/counts/{word}/") as answer:
+                assert await answer.json() == number  # by a redirect to the owner
+
+    serve_both([one, two], client)
+
+
 def test_a_worker_that_has_nothing_of_a_table_sends_on_to_who_has(tmp_path: Path) -> None:
     """More workers than partitions: the idle one is asked."""
     workers = [make_app("small", topic_partitions=1) for _ in range(2)]
