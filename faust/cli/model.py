@@ -31,8 +31,9 @@ class model(AppCommand):
         for known in (name, f"{(self.app.conf.origin or '').partition(':')[0]}.{name}"):
             if known in registry:
                 return registry[known]
-        close = get_close_matches(name, [self.abbreviate_fqdn(n) for n in registry], n=1)
-        hint = f"did you mean {close[0]}?" if close else "see the command models"
+        shown = {each.casefold(): each for each in map(self.abbreviate_fqdn, registry)}
+        close = get_close_matches(self.abbreviate_fqdn(name).casefold(), shown, n=1)
+        hint = f"did you mean {shown[close[0]]!r}?" if close else "see the command models"
         raise UsageError(f"there is no model {name!r}; {hint}")
 
     @staticmethod

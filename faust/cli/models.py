@@ -24,8 +24,8 @@ class models(AppCommand):
         rows = [
             [self.abbreviate_fqdn(name), _first_line(registry[name])]
             for name in sorted(registry)
-            if builtins
-            or not (name.startswith("@") or registry[name].__module__.startswith("faust."))
+            if (builtins and name.startswith("@"))
+            or not registry[name].__module__.startswith("faust.")
         ]
         self.say(self.tabulate(rows, headers=self.headers, title=self.title))
 

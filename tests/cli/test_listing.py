@@ -141,6 +141,25 @@ def test_every_listing_is_one_line_of_json_on_demand(
     assert any(row.items() <= found.items() for found in json.loads(ended.out))
 
 
+def test_a_model_that_is_misspelled_is_named(tmp_path: Path) -> None:
+    """Also where only its case is wrong."""
+    app = faust.App("json", web_enabled=False, origin="test_listing")
+    for wrong in ("listed", "Lister", "test_listing.listed"):
+        ended = invoke("model", wrong, app=app)
+        assert ended.status == 2
+        assert f"there is no model {wrong!r}; did you mean 'Listed'?" in ended.err
+
+
+def test_the_library_has_no_models_but_its_messages() -> None:
+    app = faust.App("json", web_enabled=False, origin="test_listing")
+    shown = json.loads(invoke("--json", "models", "--builtins", app=app).out)
+    theirs = {each["name"] for each in shown} - {
+        each["name"] for each in json.loads(invoke("--json", "models", app=app).out)
+    }
+    assert theirs >= {"@ReqRepRequest", "@ReqRepResponse"}
+    assert all(name.startswith("@") for name in theirs)
+
+
 def test_on_a_real_terminal_it_is_the_table_of_the_guide_in_colour(tmp_path: Path) -> None:
     in_a_pipe = run(tmp_path, "examples/agent.py", "agents").stdout
     with on_terminal(tmp_path, "examples/agent.py", "agents", TERM="xterm", COLUMNS="80") as (
