@@ -53,7 +53,7 @@ def discover(
 def _wanted(app: Discoverer) -> list[str]:
     wanted = app.conf.autodiscover
     if callable(wanted):
-        return list(wanted())
+        return _packages(wanted())
     if wanted is True:
         found = [module for fixup in app.fixups for module in fixup.autodiscover_modules()]
         if app.conf.origin:
@@ -64,6 +64,18 @@ def _wanted(app: Discoverer) -> list[str]:
             )
         return found
     return list(wanted) if wanted else []
+
+
+def _packages(given: Any) -> list[str]:
+    """Return what a function has returned, if it is packages."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        found = list(given)
+        if all(isinstance(each, str) for each in found):
+            return found
+        given = found
+    raise ImproperlyConfigured(
+        f"the function autodiscover must return a list of package names, but returned {given!r}"
+    )
 
 
 def _package_of(origin: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
 from faust.exceptions import ImproperlyConfigured
@@ -35,15 +36,22 @@ class DjangoFixup(Fixup):
         return True
 
     def on_worker_init(self) -> None:
-        """Set Django up and run its checks."""
-        _django("django").setup()
-        _django("django.core.management").call_command("check")
+        """Set Django up and run its checks; what they find goes to standard error."""
+        _set_up()
+        # That they found nothing is no output of a command (``--json``).
+        _django("django.core.management").call_command("check", stdout=StringIO())
 
     def autodiscover_modules(self) -> Iterable[str]:
-        """Return the packages of Django's apps."""
+        """Return the packages of Django's apps; Django is set up, if nobody has done it yet."""
+        _set_up()
         configs: Iterable[Any] = _django("django.apps").apps.get_app_configs()
         own = "faust.contrib."
         return [config.name for config in configs if not config.name.startswith(own)]
+
+
+def _set_up() -> None:
+    if not _django("django.apps").apps.apps_ready:
+        _django("django").setup()
 
 
 def _django(name: str) -> Any:

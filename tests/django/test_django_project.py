@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -123,6 +124,41 @@ def test_commands_of_faust_know_the_project(project: Path) -> None:
     call = "from django.core.management import call_command; call_command('faust', 'agents')"
     called = run(project, "manage.py", "shell", "-c", call, cwd=project)
     assert "@shop.agents.take" in called.stdout, called.stderr
+
+
+def test_a_listing_for_programs_had_a_line_of_djangos_checks_in_it(project: Path) -> None:
+    for start in (("-m", "faust", "-A", "proj.streams"), ("manage.py", "faust")):
+        listed = run(project, *start, "--json", "agents", cwd=project)
+        found = {each["name"] for each in json.loads(listed.stdout)}
+        assert found == {"@shop.agents.take", "@mail.agents.post"}
+
+
+def test_all_apps_are_scanned_without_an_origin_and_with_django_not_set_up(project: Path) -> None:
+    """An app whose `discover` is called by a script; apps may be named by their configuration.
+
+    Tests of the apps are left alone, and a list or False scans no app of Django.
+    """
+    settings = project / "proj" / "settings.py"
+    settings.write_text(settings.read_text().replace('"mail"', '"mail.apps.MailConfig"'))
+    (project / "mail" / "apps.py").write_text(
+        "from django.apps import AppConfig\n\n\nclass MailConfig(AppConfig):\n    name = 'mail'\n"
+    )
+    for name in ("tests.py", "test_post.py", "conftest.py"):
+        (project / "mail" / name).write_text("raise SystemExit('a test was imported')\n")
+    (project / "look.py").write_text(
+        dedent("""
+        from proj.streams import app
+
+        for wanted in (False, True, True):
+            app.conf.autodiscover = wanted
+            app.discover()
+            print(app.conf.origin, *sorted(app.agents))
+    """)
+    )
+    shown = run(project, "look.py", cwd=project)
+    assert shown.stderr == ""
+    found = "None mail.agents.post shop.agents.take"
+    assert shown.stdout.splitlines() == ["None", found, found]
 
 
 def test_without_an_app_it_says_how_to_name_one(project: Path) -> None:

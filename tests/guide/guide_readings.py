@@ -8,6 +8,7 @@ from functools import cache
 from guide_snippets import ROOT
 
 _NOTES = "tests/guide/test_notes_of_the_guide.py"
+_SCANNED = "tests/guide/test_autodiscovery.py"
 _SERVICES = "tests/guide/test_notes_of_services.py"
 _OTHER = "tests/guide/test_notes_other_guides.py"
 _CONSOLE = "tests/guide/test_guide_console.py"
@@ -171,13 +172,20 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         (_APPLICATION, "test_true_scans_the_package_of_the_origin"),
         (_APPLICATION, "test_agents_are_found_in_the_packages_that_are_named"),
         (_EFFECTS, "test_packages_are_scanned_that_autodiscover_names"),
+        (_SCANNED, "test_the_origin_is_a_package_or_a_module_in_it"),
+        (_SCANNED, "test_what_is_named_is_scanned_and_nothing_else"),
         (
             "tests/django/test_django_project.py",
             "test_agents_of_all_apps_are_found_and_use_the_models",
         ),
+        (
+            "tests/django/test_django_project.py",
+            "test_all_apps_are_scanned_without_an_origin_and_with_django_not_set_up",
+        ),
     ],
     "An import error in a scanned package ends the worker with the traceback.": [
         (_SERVICES, "test_an_import_error_in_a_package_that_is_scanned_ends_the_worker"),
+        (_SCANNED, "test_an_error_of_ones_own_in_a_scanned_module_is_shown_with_its_line"),
     ],
     "Everything is found, each once, however often it is imported; never `__main__` or tests.": [
         (_SERVICES, "test_everything_is_found_and_each_once_however_often_it_is_imported"),
