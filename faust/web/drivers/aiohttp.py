@@ -205,6 +205,10 @@ def _port_of(runner: web.AppRunner) -> int:
     return 0
 
 
+#: By the command line, and where an app lives in another program.
+_WITHOUT = "or do without it with --without-web or web_enabled=False"
+
+
 def _why_not(exc: OSError, conf: Any) -> str:
     if conf.web_transport.scheme == "unix":
         return f"the web server cannot listen at {conf.web_transport}: {exc.strerror or exc}"
@@ -212,9 +216,9 @@ def _why_not(exc: OSError, conf: Any) -> str:
     if exc.errno == errno.EADDRINUSE:
         return (
             f"the web server cannot listen at {where}: it is in use. Choose another with "
-            f"--web-port (0 takes any that is free), or do without it with --without-web"
+            f"--web-port or web_port= (0 takes any that is free), {_WITHOUT}"
         )
     return (
         f"the web server cannot listen at {where}: {exc.strerror or exc}. Choose another with "
-        f"--web-port and --web-bind, or do without it with --without-web"
+        f"--web-port and --web-bind (web_port=, web_bind=), {_WITHOUT}"
     )

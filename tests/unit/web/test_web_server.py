@@ -129,6 +129,26 @@ def test_a_used_port_is_refused_with_the_option_to_change() -> None:
     asyncio.run(main())
 
 
+def test_a_second_app_in_another_program_was_told_of_options_it_does_not_have() -> None:
+    """Two apps embedded with one port: the error names what is given to the app, too."""
+
+    async def main() -> str:
+        async with (first := make_app()):
+            second = faust.App(
+                "second", broker="memory://", web_port=first.web.port, web_bind="127.0.0.1"
+            )
+            with pytest.raises(ImproperlyConfigured) as refused:
+                await second.start()
+            await second.stop()
+            second.conf.web_enabled = False
+            async with second:
+                return str(refused.value)
+
+    said = asyncio.run(main())
+    assert "--web-port or web_port= (0 takes any that is free)" in said
+    assert "--without-web or web_enabled=False" in said
+
+
 def test_an_app_can_be_started_again() -> None:
     async def main() -> None:
         app = make_app()
