@@ -6,12 +6,13 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from faust.exceptions import ImproperlyConfigured
 
-__all__ = ["find_app"]
+__all__ = ["cannot_import", "find_app"]
 
 
 def find_app(where: str) -> tuple[Any, str]:
@@ -66,19 +67,20 @@ def _import(name: str, where: str, *, optional: bool = False) -> Any:
             raise ImproperlyConfigured(
                 f"there is no module {exc.name!r} (-A {where}; looked in {os.getcwd()})"
             ) from None
-        raise _cannot_import(name, exc) from exc
+        raise cannot_import(repr(name), exc) from exc
     except ValueError as exc:
         if "Empty module name" in str(exc):
             raise ImproperlyConfigured(f"-A {where!r} names no module") from None
-        raise _cannot_import(name, exc) from exc
+        raise cannot_import(repr(name), exc) from exc
     except Exception as exc:
-        raise _cannot_import(name, exc) from exc
+        raise cannot_import(repr(name), exc) from exc
 
 
-def _cannot_import(name: str, exc: Exception) -> ImproperlyConfigured:
+def cannot_import(what: str, exc: Exception) -> ImproperlyConfigured:
+    """Return the error that says in one sentence why something cannot be imported, and where."""
     text = " ".join(str(exc.msg if isinstance(exc, SyntaxError) else exc).split())
     return ImproperlyConfigured(
-        f"{name!r} cannot be imported: {type(exc).__name__}: {text}{_place(exc)}"
+        f"{what} cannot be imported: {type(exc).__name__}: {text}{_place(exc)}"
     )
 
 
@@ -104,6 +106,11 @@ def _short(filename: str) -> str:
     return filename if relative.startswith(os.pardir) else relative
 
 
+def _has_submodule(module: ModuleType, name: str) -> bool:
+    """Is this a package with a module of that name, imported or not?"""
+    return hasattr(module, "__path__") and find_spec(f"{module.__name__}.{name}") is not None
+
+
 def _app_in(module: ModuleType, attribute: str, where: str) -> Any:
     from faust.app.base import App
 
@@ -120,6 +127,8 @@ def _app_in(module: ModuleType, attribute: str, where: str) -> Any:
         names = ", ".join(f"-A {module.__name__}:{name}" for name in sorted(apps))
         raise ImproperlyConfigured(f"module {module.__name__!r} has several apps: say {names}")
     there = f"it has {', '.join(sorted(apps))}" if apps else "it has no app at all"
+    if not (attribute or apps) and _has_submodule(module, "app"):
+        there = f"say -A {module.__name__}.app"
     raise ImproperlyConfigured(
         f"module {module.__name__!r} has no app {attribute or 'app'!r} (-A {where}): {there}"
     )

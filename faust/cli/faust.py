@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from faust._core.names import module_name_of
-from faust.cli.apps import find_app
+from faust.cli.apps import cannot_import, find_app
 from faust.cli.base import Command, call_command, params_of
 from faust.cli.options import SHARED, group_options, worker_options
 from faust.cli.state import State, is_wrong_use
@@ -219,7 +219,12 @@ def prepare(app: Any, module: str, options: dict[str, Any]) -> None:
     if module and not app.conf.origin:
         app.use_command_line(origin=module)
     app.worker_init()
-    app.discover()
+    try:
+        app.discover()
+    except FaustError:
+        raise
+    except Exception as exc:
+        raise cannot_import("what autodiscover finds", exc) from exc
 
 
 def _change_directory(path: str) -> None:

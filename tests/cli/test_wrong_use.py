@@ -18,6 +18,11 @@ async def double(stream):
         pass
 """
 
+SHOP = """
+import faust
+app = faust.App('shop', autodiscover=True, origin='shop')
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -27,6 +32,10 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "needs.py").write_text("import not_there_at_all\n")
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "wrong.py").write_text("import faust\napp = faust.App('w', stores='memory://')\n")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("")
+    (tmp_path / "shop" / "app.py").write_text(SHOP)
+    (tmp_path / "shop" / "agents.py").write_text("\nstock = prices['none']\n")
     return tmp_path
 
 
@@ -41,6 +50,9 @@ def project(tmp_path: Path) -> Path:
         (["-A", "broken", "agents"], "'undefined_name' is not defined (broken.py, line 3)"),
         (["-A", "syntax", "agents"], "(syntax.py, line 1)"),
         (["-A", "needs", "agents"], "No module named 'not_there_at_all' (needs.py, line 1)"),
+        (["-A", "shop", "agents"], "has no app 'app' (-A shop): say -A shop.app"),
+        (["-A", "shop.app", "agents"], "'prices' is not defined (shop/agents.py, line 2)"),
+        (["-A", "shop.app", "--help"], "what autodiscover finds cannot be imported: NameError"),
         (["-A", "wrong", "agents"], "there is no setting 'stores'; did you mean 'store'?"),
         (["-A", "proj", "agent"], "there is no command 'agent'; did you mean 'agents'?"),
         (["-A", "proj", "send", "@triple", "1"], "there is no agent @triple (there are: @double)"),
