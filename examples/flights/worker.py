@@ -28,12 +28,13 @@ class Worker:
 
     Arguments:
         datadir: Where broker and tables are kept.
+        port: Where its pages are (default: the usual port, or one that is free).
         settings: Further environment variables.
     """
 
-    def __init__(self, datadir: Path, **settings: str) -> None:
+    def __init__(self, datadir: Path, port: int | None = None, **settings: str) -> None:
         self.datadir = datadir
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self.log = datadir / "worker.log"
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from docs_blocks import Block, blocks_of
 
-from examples.flights.worker import free_port
+from tools.kafka.probe import free_ports
 
 __all__ = ["Page", "matches", "run"]
 
@@ -57,7 +57,7 @@ class Page:
         self.blocks = blocks_of(document)
         self.folder = folder
         self.workers: list[tuple[subprocess.Popen[bytes], Path]] = []
-        self.port = str(free_port())
+        self.port = str(free_ports(1)[0])
 
     def run(self) -> None:
         """Run all there is to run: files and commands in their order, then the program."""

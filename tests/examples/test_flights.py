@@ -24,6 +24,7 @@ pytest.importorskip("faust.cli.faust")
 
 from examples.flights import data
 from examples.flights.worker import USUAL_PORT, Worker, WorkerEnded, free_port
+from tools.kafka.probe import free_ports
 
 ROOT = Path(__file__).parents[2]
 Tally = dict[Any, tuple[int, int]]
@@ -89,6 +90,11 @@ async def hours_by_airline(worker: Worker) -> Tally:
     return told
 
 
+def own_worker(folder: Path, **settings: str) -> Worker:
+    """A worker with a port of its own: tests that run at the same time get others."""
+    return Worker(folder, free_ports(1)[0], **settings)
+
+
 @pytest.mark.slow
 def test_tables_equal_a_plain_computation_though_the_worker_was_killed_twice(
     tmp_path: Path,
@@ -104,10 +110,10 @@ def test_tables_equal_a_plain_computation_though_the_worker_was_killed_twice(
         try:
             reached = 0
             for _ in range(2):
-                async with Worker(tmp_path, **settings) as worker:
+                async with own_worker(tmp_path, **settings) as worker:
                     reached = await count_reaches(worker, reached + 1)
                     await worker.kill()
-            async with Worker(tmp_path, **settings) as worker:
+            async with own_worker(tmp_path, **settings) as worker:
                 assert await asyncio.wait_for(sender.wait(), 90) == 0
                 assert await count_reaches(worker, limit) == limit
                 return await worker.ask("/flights/found/"), await hours_by_airline(worker)
@@ -149,7 +155,7 @@ def test_the_demo_runs_twice_in_one_place_and_with_the_usual_port_taken(tmp_path
 @pytest.mark.slow
 def test_a_worker_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Worker(tmp_path, BROKER_COMMIT_INTERVAL="nonsense", PYTHONPATH=str(ROOT)):
+        async with own_worker(tmp_path, BROKER_COMMIT_INTERVAL="nonsense", PYTHONPATH=str(ROOT)):
             pass
 
     with pytest.raises(WorkerEnded, match="broker_commit_interval"):
@@ -159,7 +165,7 @@ def test_a_worker_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_worker_that_is_gone_is_not_asked_in_vain(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
+        async with own_worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
             await worker.kill()
             await worker.ask("/flights/counted/")
 
@@ -170,7 +176,7 @@ def test_a_worker_that_is_gone_is_not_asked_in_vain(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_worker_stops_in_good_order_when_it_is_no_longer_needed(tmp_path: Path) -> None:
     async def scenario() -> int:
-        async with Worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
+        async with own_worker(tmp_path, PYTHONPATH=str(ROOT)) as worker:
             assert await counted(worker) == 0
             return worker.pid
 
