@@ -29,6 +29,7 @@ from faust._engine.clients import Consumer, Producer
 from faust._engine.connection import Connection, transport_class
 from faust._engine.outbox import Outbox
 from faust._engine.registry import Registry
+from faust._engine.taskreaders import TaskReaders
 from faust._engine.timers import Background
 from faust._values import TP, Headers, Message, ProcessingGuarantee
 from faust.agents.replies import ReplyPromise, ReplyTable
@@ -95,6 +96,7 @@ class Host(Service):
         self._background: Background | None = None
         self._extra_services: list[Any] = []
         self._streams_of_no_agent: list[Stream[Any]] = []
+        self._task_readers = TaskReaders()
         self._starting_client: asyncio.Future[None] | None = None
         self._starting_late: asyncio.Task[None] | None = None
         self._ready = False
@@ -167,7 +169,7 @@ class Host(Service):
 
     async def ensure_sending(self) -> None:
         """See to it that sending works here: connect, if nobody has yet."""
-        if self.connection is None or not self.connection.outbox.started:
+        if self.connection is None or not self.connection.outbox.open:
             await self.maybe_start_client()
 
     async def connect(self) -> None:
@@ -248,7 +250,7 @@ class Host(Service):
 
     def subscribe(self, topic: Topic[Any], reader: str) -> Feed:
         """Read a topic on behalf of a reader."""
-        feed: Feed = self.topics.subscribe(topic, reader or f"stream:{topic}")
+        feed: Feed = self.topics.subscribe(topic, reader or self._task_readers.name(str(topic)))
         if self._ready and self.engine is None and self.should_process:
             self._process_from_now_on()
         return feed

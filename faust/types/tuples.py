@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faust._engine.outbox import FutureMessage
+from faust._engine.deliveries import FutureMessage
 from faust._values import TP, Message, RecordMetadata
 
 __all__ = ["TP", "FutureMessage", "Message", "PendingMessage", "RecordMetadata"]

@@ -46,6 +46,7 @@ STREAMS = "faust/streams.py"
 COMMITTER = "faust/_engine/committer.py"
 RESTORER = "faust/_engine/restorer.py"
 OUTBOX = "faust/_engine/outbox.py"
+COURIER = "faust/_engine/courier.py"
 MACHINE = "faust/_machines/restore.py"
 SHARING = "faust/tables/sharing.py"
 
@@ -307,7 +308,7 @@ MUTANTS = (
     ),
     Mutant(
         "a record overtakes one that is missing",
-        OUTBOX,
+        COURIER,
         "            self._broken = self._broken or error",
         "            pass",
         tests=_sends("test_nothing_overtakes_a_record_that_is_missing"),

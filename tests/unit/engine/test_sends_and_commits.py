@@ -9,7 +9,8 @@ import pytest
 
 from faust._core.threads import LoopBridge
 from faust._engine.committer import Committer
-from faust._engine.outbox import Outbox, OutboxTarget
+from faust._engine.outbox import Outbox
+from faust._engine.targets import OutboxTarget
 from faust._engine.tasks import ActiveTask
 from faust._feeds import Feed
 from faust._machines.commits import TaskEntry, encode
