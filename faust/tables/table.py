@@ -73,8 +73,8 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
             (piece, kept, before, dirty.get(kept, ABSENT))
         )
         live[kept] = dirty[kept] = value
-        kind = type(value)
-        if kind is not int and kind not in SCALARS:
+        written = type(value)
+        if written is not int and written not in SCALARS:
             piece.note_fresh(kept)
 
     # -- the rest of a dictionary ----------------------------------------------------------

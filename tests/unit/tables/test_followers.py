@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from faust._core.threads import LoopBridge
 from faust.app.base import App
 from faust.models import Record
 from faust.testing.broker import memory_broker
 from faust.testing.clock import VirtualClock, run_virtual
+
+
+@pytest.fixture(autouse=True)
+def directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 class Airline(Record):
