@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections import Counter
+from pathlib import Path
 
 from layout_graph import Import, cycles, imports, modules, within
 from layout_rules import (
@@ -128,6 +130,12 @@ def test_decisions_neither_wait_nor_look_at_a_clock_nor_log() -> None:
 def test_no_file_is_too_long() -> None:
     sizes = {name: module.text.count("\n") for name, module in modules().items()}
     assert not {name: size for name, size in sizes.items() if size > MAX_LINES}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Their folders are no packages: pytest could not tell them apart."""
+    files = Counter(path.name for path in Path(__file__).parents[1].rglob("*.py"))
+    assert [name for name, n in files.items() if n > 1 and name != "conftest.py"] == []
 
 
 def test_every_module_says_what_it_is() -> None:
