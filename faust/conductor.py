@@ -215,7 +215,7 @@ class TopicConductor(Service):
     def add(self, topic: Any) -> None:
         """Read a topic on behalf of nobody in particular: what comes waits for a stream."""
         if topic not in self:
-            self.app.subscribe(topic, "")
+            self.app.subscribe(topic, f"stream:{topic}")
 
     def clear(self) -> None:
         """Read nothing any more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -466,6 +466,11 @@ class Topic(Channel[T], Generic[T]):
     def stream(self, **options: Any) -> Any:
         """Return a stream over this topic."""
         return self.app.stream(self, **options)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Iterate over its events, as a stream of no agent."""
+        events: AsyncIterator[Any] = self.stream().events()
+        return events
 
     def derive(self, **options: Any) -> Topic[Any]:
         """Return a topic like this one, with some options changed."""

@@ -232,3 +232,46 @@ def test_an_agent_can_be_called_over_a_channel() -> None:
             assert value == 8
 
     run_virtual(main())
+
+
+def test_a_topic_can_be_iterated_over_as_it_is() -> None:
+    app = make_app()
+    topic = app.topic("plainly", internal=True, value_type=int)
+    read: list[tuple[Any, Any]] = []
+
+    @app.task
+    async def reading() -> None:
+        async for event in topic:
+            read.append((event.key, event.value))
+
+    async def main() -> None:
+        async with running(app):
+            await send_all(topic, 1, 2, key="k")
+            await app.sleep(3)
+
+    run_virtual(main())
+    assert read == [(b"k", 1), (b"k", 2)]
+
+
+def test_each_task_reads_a_topic_for_itself() -> None:
+    app = make_app()
+    topic = app.topic("for-each", internal=True, value_type=int)
+    read: dict[str, list[int]] = {"one": [], "two": []}
+
+    @app.task
+    async def one() -> None:
+        async for value in topic.stream():
+            read["one"].append(value)
+
+    @app.task
+    async def two() -> None:
+        async for values in topic.stream().take(2, within=1):
+            read["two"].extend(values)
+
+    async def main() -> None:
+        async with running(app):
+            await send_all(topic, 1, 2, 3, 4)
+            await app.sleep(5)
+
+    run_virtual(main())
+    assert read == {"one": [1, 2, 3, 4], "two": [1, 2, 3, 4]}
