@@ -69,7 +69,7 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
         '`stream_buffer_maxsize` counts events in a queue.': ('Counts the events handed to a stream and not finished; a batch may overshoot it once.', 'A queue of batches has no single length.', 'Look at the number again: it bounds memory now, take() included.'),
     },
     'Tables': {
-        'A key of bytes is taken by any table; where keys are JSON, it cannot be read back.': ("`TypeError` at once, with the table's name.", 'What is written must come back after a restart.', 'Decode the key, or define the table with `key_type=bytes`.'),
+        'A key of bytes is taken by any table, and cannot be read back where keys are JSON.': ('Without `key_type`, what is not JSON comes back as bytes; a table with `key_type=str` raises `TypeError` at once.', 'What is written must come back after a restart.', 'Decode the key, or define the table with `key_type=bytes`.'),
         'Objects changed in place are not recorded.': ('They are, when the event finishes.', '`table[k].append(x)` was lost at the next restart.', 'Remove what copies the value back, if you like; both work.'),
         'Tables may be written from timers, pages and channels.': ('`TypeError`: a write belongs to an event of a topic.', 'Such a write has no position to be committed with: after a crash it is there twice, or not at all.', 'Send a message to an agent that writes the table.'),
         '`table["missing"]` returns the default.': ('Within an event it also adds it, as the documentation always said. `get()` adds nothing, and returns its own default.', 'The guide says that it is added.', 'Use `get()` to look without adding.'),

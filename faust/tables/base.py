@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from mode import Service
 
-from faust.exceptions import ImproperlyConfigured, PartitionsMismatch
+from faust.exceptions import DecodeError, ImproperlyConfigured, PartitionsMismatch
 from faust.stores.overlay import ABSENT, Slice, SliceCodec
 from faust.streams import Stream, current_stream
 from faust.tables.expiry import Expiry
@@ -181,10 +181,15 @@ class Collection(Service):
             value_codec = self.value_serializer or "raw"
         dump_value = registry.value_dumper(self.value_type, value_codec)
         load_value = registry.value_loader(self.value_type, value_codec)
+        untyped = self.key_type is None and self.key_serializer is None
         dump_key: Callable[[Any], bytes] = _only_keys(
-            registry.key_dumper(self.key_type, key_codec), self.name, as_json=key_codec == "json"
+            registry.key_dumper(self.key_type, key_codec),
+            self.name,
+            no_bytes=key_codec == "json" and not untyped,
         )
         load_key: Callable[[bytes], Any] = registry.key_loader(self.key_type, key_codec)
+        if untyped:  # keys of a topic without a type are bytes
+            load_key = _or_bytes(load_key)
         if self.window is not None:
             dump_key, load_key = ranged_dump(dump_key), ranged_load(load_key)
         return SliceCodec(
@@ -516,15 +521,15 @@ class Collection(Service):
 
 
 def _only_keys(
-    dump: Callable[[Any], bytes | None], table: str, *, as_json: bool
+    dump: Callable[[Any], bytes | None], table: str, *, no_bytes: bool
 ) -> Callable[[Any], bytes]:
-    """Refuse ``None``, and where keys are JSON, bytes: they could not be read back."""
+    """Refuse ``None``, and where keys are JSON of a type, bytes: they could not be read back."""
 
     def checked(key: Any) -> bytes:
         data = dump(key)
         if data is None:
             raise ValueError(f"table {table!r}: None cannot be a key")
-        if data is key and as_json:  # bytes are not encoded
+        if data is key and no_bytes:  # bytes are not encoded
             raise TypeError(
                 f"table {table!r} keeps its keys as JSON, which has no bytes like {key!r}: decode "
                 "the key, or define the table with key_type=bytes"
@@ -532,6 +537,18 @@ def _only_keys(
         return data
 
     return checked
+
+
+def _or_bytes(load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Read JSON where it is JSON; what is not stays bytes."""
+
+    def lenient(data: bytes) -> Any:
+        try:
+            return load(data)
+        except (ValueError, DecodeError):
+            return data
+
+    return lenient
 
 
 def _none_as_null(dump: Callable[[Any], bytes | None], table: str) -> Callable[[Any], bytes]:
