@@ -90,7 +90,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 
 #: The same, for imports inside of functions: homes in which a library is paid for only when used.
 LAZY_HOMES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("faust._engine.host", "faust.app"),
+    "aiohttp": ("faust.app",),
     "rocksdict": ("faust.stores.rocksdb",),
     "uvicorn": ("faust.contrib.asgi_server",),
 }
