@@ -224,6 +224,7 @@ def prepare(app: Any, module: str, options: dict[str, Any]) -> None:
     except FaustError:
         raise
     except Exception as exc:
+        traceback.print_exception(exc)  # of all that was scanned, who imported what is in it
         raise cannot_import("what autodiscover finds", exc) from exc
 
 

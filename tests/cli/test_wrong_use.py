@@ -51,8 +51,6 @@ def project(tmp_path: Path) -> Path:
         (["-A", "syntax", "agents"], "(syntax.py, line 1)"),
         (["-A", "needs", "agents"], "No module named 'not_there_at_all' (needs.py, line 1)"),
         (["-A", "shop", "agents"], "has no app 'app' (-A shop): say -A shop.app"),
-        (["-A", "shop.app", "agents"], "'prices' is not defined (shop/agents.py, line 2)"),
-        (["-A", "shop.app", "--help"], "what autodiscover finds cannot be imported: NameError"),
         (["-A", "wrong", "agents"], "there is no setting 'stores'; did you mean 'store'?"),
         (["-A", "proj", "agent"], "there is no command 'agent'; did you mean 'agents'?"),
         (["-A", "proj", "send", "@triple", "1"], "there is no agent @triple (there are: @double)"),
@@ -100,6 +98,23 @@ def test_a_broker_that_is_away_for_longer_than_the_limit_ends_the_worker(project
             assert shown.returncode == 1
             assert "no broker has answered" in shown.stderr.splitlines()[-1]
             assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "agents", "--help"])
+def test_what_is_scanned_and_cannot_be_imported_is_a_traceback_and_a_sentence(
+    project: Path, command: str
+) -> None:
+    """It ends with the line of the user's; nothing is started."""
+    shown = run(project, "-m", "faust", "-A", "shop.app", command, cwd=project)
+    assert shown.returncode == 2
+    first, *_, last = shown.stderr.strip().splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert "stock = prices['none']" in shown.stderr
+    assert last.endswith(
+        "what autodiscover finds cannot be imported: NameError: name 'prices' is not defined "
+        "(shop/agents.py, line 2)"
+    )
+    assert shown.stdout == ""
 
 
 def test_a_used_port_is_one_sentence_and_nothing_is_started(project: Path) -> None:
