@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from faust.app import boot
 from faust.app.configured import Configured
 
 __all__ = ["Living"]
+
+logger = logging.getLogger(__name__)
 
 
 class Living(Configured):
@@ -159,6 +162,16 @@ class Living(Configured):
                 await service.stop()
         if "watchdog" in self._made:
             self.watchdog.stop()
+
+    def _fail(self, error: BaseException) -> None:
+        super()._fail(error)
+        if not self.in_worker:  # a worker ends, and says why
+            logger.error(
+                "App %s has failed, and no worker ends with it: what failed stands still until the "
+                "app is stopped (wait for app.failed; faust.contrib.asgi.faust_app_running(app) "
+                "ends the process). %s: %s",
+                self.conf.id, type(error).__name__, error,
+            )  # fmt: skip
 
     def _crash(self, reason: BaseException) -> None:
         """A service of this app has failed, says mode: so has the app."""

@@ -101,6 +101,28 @@ def test_an_app_that_fails_leaves_the_other_running(options: dict[str, Any]) -> 
     assert asyncio.run(main()) == 7
 
 
+def test_an_app_that_fails_where_no_worker_ends_with_it_says_so(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a web framework's loop the process lives on; its log tells that the app does not work."""
+    app = faust.App("embedded", agent_error_retries=0, **options)
+
+    @app.agent()
+    async def refuse(stream: Any) -> None:
+        async for _ in stream:
+            raise ValueError("never")
+
+    async def main() -> None:
+        async with app, asyncio.timeout(30):
+            await refuse.cast("x")
+            await app.failed.wait()
+
+    asyncio.run(main())
+    (told,) = [r.getMessage() for r in caplog.records if "has failed" in r.getMessage()]
+    assert told.startswith("App embedded has failed, and no worker ends with it")
+    assert "partition 0 offset 0 key None: ValueError: never" in told
+
+
 @pytest.mark.parametrize("mode", ["client_only", "producer_only"])
 def test_who_only_sends_runs_no_agents_and_a_client_nothing_else(
     options: dict[str, Any], mode: str
