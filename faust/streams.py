@@ -307,6 +307,8 @@ class Stream(Operators, Service, Generic[T_co]):
         """Wait until no other reader that shares a table with this one is inside an event."""
         gate = task.gate
         while gate is not None and not gate.try_enter(self.reader):
+            if self.reader in gate.inside:  # when the gate was made its event was about to begin
+                self.leave_gate(task)
             waiter = asyncio.get_running_loop().create_future()
             gate.waiters.append(waiter)
             await waiter
@@ -427,8 +429,11 @@ class Stream(Operators, Service, Generic[T_co]):
                     except Exception as exc:
                         value = await self.undecodable(cursor, record, exc)
                         self.inside = True
+                        gated = gated or task.gate is not None  # made while others ran
                         if value is SKIPPED:
                             cursor.position = offset + 1
+                            if gated:
+                                self.on_out(None)
                             continue
                     if gated:
                         if task.gate is not None:
@@ -572,6 +577,9 @@ class Stream(Operators, Service, Generic[T_co]):
         """What was handed out is finished."""
         self.inside = False
         self.event = self._event_of = None
+        task = self.task
+        if task is not None and task.gate is not None:
+            self.leave_gate(task)
 
     def was_seen(self, cursor: Cursor, record: Any, effects: Effects) -> bool:
         """Is this a forwarded record that was handled before its forwarder crashed?

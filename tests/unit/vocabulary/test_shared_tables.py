@@ -416,3 +416,32 @@ async def test_who_has_read_before_its_gate_was_for_others_too_is_refused_though
         parts = [TP(name, 0) for name in ("left", "right", "third")]
         await until(lambda: [app.committed_position(tp) for tp in parts] == [1] * 3)
         assert holder[0]["all"] == 111
+
+
+@virtual
+async def test_an_event_that_waits_for_more_of_its_list_holds_no_gate(world: World) -> None:
+    app = world.app()
+    left, right = topics(app)
+    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+
+    async def look_up(value: int) -> int:
+        await asyncio.sleep(1.0)
+        return value
+
+    @app.agent(left, name="left")
+    async def pairs(values: Any) -> None:
+        values.add_processor(look_up)
+        async for many in values.take(2, within=None):
+            holder[0]["all"] = holder[0].get("all", 0) + sum(many)
+
+    app.agent(right, name="right")(adder(holder, [], 0.0))
+    async with app:
+        await send_all(left, [1, 2])
+        await until(lambda: app.committed_position(LEFT) == 2)
+        await send_all(left, [3])
+        await asyncio.sleep(0.5)
+        await send_all(right, [100])  # finds out while the third value is being looked up
+        await until(lambda: app.committed_position(RIGHT) == 1)
+        await send_all(left, [4])
+        await until(lambda: app.committed_position(LEFT) == 4)
+        assert holder[0]["all"] == 110
