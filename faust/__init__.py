@@ -192,8 +192,46 @@ __all__ = [
 ]
 
 
+#: Modules that are imported when they are first named (``faust.types.TP`` after ``import faust``).
+_PARTS = frozenset(
+    {
+        "agents",
+        "app",
+        "assignor",
+        "auth",
+        "channels",
+        "cli",
+        "conductor",
+        "contrib",
+        "events",
+        "exceptions",
+        "fixups",
+        "models",
+        "router",
+        "sensors",
+        "serializers",
+        "settings",
+        "stores",
+        "streams",
+        "tables",
+        "testing",
+        "topics",
+        "transport",
+        "types",
+        "utils",
+        "web",
+        "windows",
+        "worker",
+    }
+)
+
+
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
+    if name in _PARTS:
+        from importlib import import_module
+
+        return import_module(f"faust.{name}")
     if home is None:
         of_app = name in ("agent", "channel", "command", "page", "task", "timer", "topic")
         hint = f": it is a method of an app (app.{name})" if of_app else ""
