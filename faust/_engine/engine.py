@@ -1,14 +1,13 @@
 """A worker's moving parts, put together: what is started in which order, and what a rebalance does.
 
-The main loop owns tasks: `_start_task` restores and starts one, `_give_up` cuts, commits and closes
-some.  The I/O loop owns the membership (`Rebalancer`) and calls here through the bridge.
+The main loop owns tasks (`TaskManager`).  The I/O loop owns the membership (`Rebalancer`) and calls
+here through the bridge.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,17 +17,15 @@ from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
 from faust._engine.followers import Followers
 from faust._engine.rebalancer import Callbacks, Rebalancer, Subscription
-from faust._engine.recovery import Recovery
 from faust._engine.restorer import Restorer
 from faust._engine.sharing import Sharing
-from faust._engine.tasks import ActiveTask
+from faust._engine.task_manager import TaskManager
+from faust._engine.upkeep import Upkeep
 from faust._machines import commits
 from faust._machines.copartition import TaskId
-from faust._machines.effects import TaskRun
 from faust._machines.flow import Changes
-from faust._machines.retry import backoff
 from faust._values import TP
-from faust.exceptions import BrokerError, ImproperlyConfigured, RetryableError, StopError
+from faust.exceptions import BrokerError, ImproperlyConfigured, StopError
 
 if TYPE_CHECKING:
     from faust._engine.connection import Connection
@@ -54,8 +51,9 @@ class Engine:
         connection: The open connection: bridge, transport, producer, outbox.
 
     Attributes:
-        tasks: The tasks that are active here.
-        starting: Tasks that are being restored.
+        manager: What starts tasks and gives them up.
+        tasks: Its tasks that are active here.
+        starting: Its tasks that are being restored.
         assignment: The latest assignment.
         lagging: Records still to be restored: (table, partition) -> how many.
     """
@@ -67,8 +65,6 @@ class Engine:
         self.clock = host.clock
         self.conf = host.conf
         self.conductor = host.topics
-        self.tasks: dict[TaskId, ActiveTask] = {}
-        self.starting: dict[TaskId, asyncio.Task[None]] = {}
         self.assignment: Assignment | None = None
         self.lagging: dict[tuple[str, int], int] = {}
         self.infos: dict[str, TopicInfo] = {}
@@ -76,11 +72,18 @@ class Engine:
         self.caught_up = asyncio.Event()
         self.blocked: dict[str, str] = {}
         self.sharing = Sharing(host.agents, host.tables, host.streams)
-        self._recovery = Recovery()
+        self.manager = TaskManager(
+            host,
+            self.bridge,
+            self.sharing,
+            caught_up=self.caught_up,
+            on_started=self._look_if_caught_up,
+            on_crash=self._crash,
+        )
+        self.tasks = self.manager.tasks
+        self.starting = self.manager.starting
         #: What sensors know of rebalances that are not over.
         self._rebalances: list[Any] = []
-        self._incarnations = 0
-        self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -118,7 +121,9 @@ class Engine:
         bridge.post_io(self.fetcher.begin)
         bridge.post_io(self.rebalancer.begin)
         self._committing = asyncio.create_task(self._commit_forever(), name="faust-committer")
-        self._cleaning = asyncio.create_task(self._clean_forever(), name="faust-cleaner")
+        self._cleaning = asyncio.create_task(
+            Upkeep(host, bridge, transport, self.tasks, self._crash).run(), name="faust-cleaner"
+        )
 
     async def _make_parts(self) -> None:
         from faust.transport.base import GroupOptions, ReaderOptions
@@ -161,7 +166,7 @@ class Engine:
                     self._on_assigned,
                     self._on_lost,
                     self._crash,
-                    self._disown,
+                    self.manager.disown,
                     self._on_rebalance_start,
                     self._on_planned,
                 ),
@@ -213,6 +218,7 @@ class Engine:
             on_restored=host.sensors.on_restored,
             make_event=host.create_event,
         )
+        self.manager.equip(self.fetcher, self.restorer, self.followers, self.committer)
 
     def _check_metadata_size(self) -> None:
         """Fail now, not at the first commit, where a task's positions cannot fit."""
@@ -314,22 +320,7 @@ class Engine:
         self.assignment = assignment
         if self._stopped:
             return
-        changed = {
-            task_id
-            for task_id in (*self.starting, *self.tasks)
-            if self._reads.get(task_id) != self._readers_in(task_id, assignment)
-        }
-        if changed:
-            await self.give_up(changed)
-        for task_id in sorted(added | changed):
-            self._recovery.expect(task_id, self._tables_of(task_id).values())
-        for task_id in sorted(added | changed):
-            if task_id not in self.starting and task_id not in self.tasks:
-                self.caught_up.clear()
-                self._reads[task_id] = self._readers_in(task_id, assignment)
-                self.starting[task_id] = asyncio.create_task(
-                    self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
-                )
+        await self.manager.take_on(added, assignment)
         if self._following is None:
             self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
         if not self._revoked_told:
@@ -345,48 +336,15 @@ class Engine:
         """Return all partitions that are read here, those still being restored included."""
         return self._partitions([*self.tasks, *self.starting], self.assignment)
 
-    def _tables_of(self, task_id: TaskId) -> dict[str, Any]:
-        return {
-            name: table
-            for name, table in self.host.tables.items()
-            if str(table.partitions) == task_id.group
-        }
-
-    def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
-        """Return who reads what in a task: (topic, reader).
-
-        Where that changes while the task stays here (a pattern matches a new topic, an agent reads
-        another one), the task is committed, closed and started again with what it has now.
-        """
-        return frozenset(
-            (topic, reader)
-            for topic, group in assignment.topics.items()
-            if group == task_id.group
-            for reader in self.conductor.readers_of(topic)
-        )
-
     async def _on_revoked(self, revoked: frozenset[TaskId], reason: str) -> None:
         self._revoked_told = True
         await self.host.on_revoked(self._partitions(revoked, self.assignment))
-        await self.give_up(revoked)
-
-    def _disown(self, ids: frozenset[TaskId]) -> None:
-        """On the I/O loop, while the main loop is blocked: nothing of these tasks counts any
-        more."""
-        for task_id in ids:
-            task = self.tasks.get(task_id)
-            if task is not None:
-                task.run.open = task.run.alive = False
+        await self.manager.give_up(revoked)
 
     async def _on_lost(self, reason: str) -> None:
         """The group has forgotten us: whatever is not committed will be done by others."""
         await self.host.on_revoked(self._partitions(self.tasks, self.assignment))
-        for starting in list(self.starting.values()):
-            starting.cancel()
-        await asyncio.gather(*self.starting.values(), return_exceptions=True)
-        self.starting.clear()
-        for task in list(self.tasks.values()):
-            self._close(task)
+        await self.manager.drop_all()
 
     @staticmethod
     def _partitions(tasks: Iterable[TaskId], assignment: Assignment | None) -> set[TP]:
@@ -399,138 +357,6 @@ class Engine:
             for topic, group in assignment.topics.items()
             if group == task.group
         }
-
-    # -- a task's life ----------------------------------------------------------------------------
-
-    async def _start_until_done(self, task_id: TaskId, assignment: Assignment) -> None:
-        attempt = 0
-        try:
-            while True:
-                try:
-                    await self._start_task(task_id, assignment)
-                    return
-                except RetryableError as exc:
-                    attempt += 1
-                    logger.warning("Task %s is not started yet: %s", task_id, exc)
-                    await self.clock.sleep(backoff(attempt, 0.1, 5.0))
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:
-            await self._crash(exc)
-        finally:
-            self.starting.pop(task_id, None)
-            self._recovery.give_up(task_id)
-            self._look_if_caught_up()
-
-    async def _start_task(self, task_id: TaskId, assignment: Assignment) -> None:
-        """Restore, give the readers their cursors, commit the start, begin to fetch."""
-        self._incarnations += 1
-        run = TaskRun(task_id, task_id.partition, self._incarnations)
-        topics = [
-            topic
-            for topic, group in sorted(assignment.topics.items())
-            if group == task_id.group and self.conductor.readers_of(topic)
-        ]
-        tables = self._tables_of(task_id)
-        task = ActiveTask(
-            run, tuple(TP(topic, task_id.partition) for topic in topics), dict(tables)
-        )
-        began = time.perf_counter()
-        try:
-            restored = await self.restorer.restore(task)
-            await self.followers.caught_up.wait()
-            self.conductor.start_task(run, restored.positions, restored.readers)
-            for name, piece in task.slices.items():
-                tables[name].add_slice(run, piece)
-                if task.entry is not None and name in task.entry.watermarks:
-                    tables[name].restore_watermark(run.partition, task.entry.watermarks[name])
-            self.sharing.make_gate(run)
-            self.tasks[task_id] = task
-            await self._recovery.restored(task_id, tables.values())
-            if task.restless and task.sources:
-                await self._commit_start(task)
-        except BaseException:
-            self._close(task)
-            raise
-        logger.info("Task %s started in %.2f s", task_id, time.perf_counter() - began)
-        if restored.positions and run.alive:
-            self.bridge.post_io(self.fetcher.start, restored.positions, run.incarnation)
-        self.host.on_task_started(task)
-
-    async def _commit_start(self, task: ActiveTask) -> None:
-        """Before the first record is handed out its position is committed: ``latest`` cannot skip
-        what was read and not committed, and every changelog has a commit to go with."""
-        attempt = 0
-        while task.run.alive and task.restless:
-            if await self.committer.commit([task]):
-                return
-            attempt += 1
-            await self.clock.sleep(backoff(attempt, 0.05, 1.0))
-
-    async def give_up(self, ids: Iterable[TaskId]) -> None:
-        """Stop these tasks: let events in progress end, commit, close.
-
-        A task that is inside an event gets ``broker_rebalance_grace`` seconds; then the event is
-        undone.
-        """
-        wanted = sorted(ids)
-        starting = [self.starting[i] for i in wanted if i in self.starting]
-        for each in starting:
-            each.cancel()
-        await asyncio.gather(*starting, return_exceptions=True)
-        tasks = [self.tasks[i] for i in wanted if i in self.tasks]
-        if not tasks:
-            return
-        for task in tasks:
-            task.run.open = False
-            self.bridge.post_io(self.fetcher.stop, list(task.sources))
-        await self._wait_for_events(tasks, self.conf.broker_rebalance_grace)
-        try:
-            await self._commit_finally(tasks)
-        finally:
-            for task in tasks:
-                self._close(task)
-
-    async def _wait_for_events(self, tasks: Iterable[ActiveTask], grace: float) -> None:
-        runs = {task.run for task in tasks}
-        deadline = self.clock.monotonic() + grace
-        for stream in self.host.streams():
-            stream.wake()
-        while busy := [
-            s for s in self.host.streams() if s.inside and s.task in runs and not s.is_left
-        ]:
-            if self.clock.monotonic() >= deadline:
-                for stream in busy:
-                    logger.warning(
-                        "%s has not finished its event at %s within %.0f s; the event is undone "
-                        "and will be processed by another worker",
-                        stream.reader, stream.cursor, grace,
-                    )  # fmt: skip
-                return
-            await self.clock.sleep(0.005)
-
-    async def _commit_finally(self, tasks: list[ActiveTask]) -> None:
-        for attempt in range(1, 4):
-            try:
-                if await self.committer.commit(tasks):
-                    return
-            except RetryableError as exc:
-                logger.warning("The last commit of %d tasks waits: %s", len(tasks), exc)
-            await self.clock.sleep(backoff(attempt, 0.1, 1.0))
-
-    def _close(self, task: ActiveTask) -> None:
-        """From now on nothing of it counts."""
-        run = task.run
-        run.close()
-        self.bridge.post_io(self.fetcher.stop, list(task.sources))
-        for stream in self.host.streams():
-            stream.drop_task(run)
-        self.conductor.stop_task(run)
-        for name, piece in task.slices.items():
-            task.tables[name].drop_slice(run)
-            piece.store.close()
-        if self.tasks.get(task.id) is task:
-            del self.tasks[task.id]
 
     # -- readiness --------------------------------------------------------------------------------
 
@@ -596,46 +422,6 @@ class Engine:
             if name in self.infos and self.infos[name].partitions == partitions
         ]
 
-    async def _clean_forever(self) -> None:
-        """Expire windows, and purge our repartition topics behind what is committed."""
-        try:
-            while True:
-                await self.clock.sleep(self.conf.table_cleanup_interval)
-                await self._expire()
-                try:
-                    await self._purge()
-                except BrokerError as exc:
-                    logger.debug("Purging waits: %s", exc)
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:
-            await self._crash(exc)
-
-    async def _expire(self) -> None:
-        """Delete what has expired: these are writes of the tasks, committed like any other."""
-        for task in list(self.tasks.values()):
-            for name, piece in task.slices.items():
-                if task.run.open:
-                    await task.tables[name].expire(piece, self.clock.time())
-
-    async def _purge(self) -> None:
-        """Repartition topics that we made keep everything that is not committed, and no more."""
-        ours = {
-            name
-            for topic in self.conductor.topic_objects()
-            if topic.repartition
-            for name in topic.topics
-        }
-        before = {
-            tp: offset
-            for task in self.tasks.values()
-            for tp, offset in task.committed.items()
-            if tp.topic in ours and offset > 0
-        }
-        if before:
-            transport = self.connection.transport
-            await self.bridge.call_io(transport.delete_records, before)
-
     # -- stopping ---------------------------------------------------------------------------------
 
     async def stop(self, *, crashed: bool = False) -> None:
@@ -646,7 +432,7 @@ class Engine:
                 background.cancel()
                 await asyncio.gather(background, return_exceptions=True)
         try:
-            await self.give_up([*self.tasks, *self.starting])
+            await self.manager.give_up([*self.tasks, *self.starting])
         except Exception as exc:
             if not crashed:
                 logger.error("The last commit failed: %s", exc)

@@ -1,8 +1,7 @@
 """Crash points: every ``await`` of the files where a crash matters, and who hangs in which.
 
 A task that is suspended stands at one ``await`` in each function of its stack.  So a process can
-be killed
-*at* a given line of the committer without a change to the committer.
+be killed *at* a given line of the committer without a change to the committer.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ ENGINE = (
     "faust._engine.restorer",
     "faust._engine.rebalancer",
     "faust._engine.engine",
+    "faust._engine.task_manager",
 )
 
 

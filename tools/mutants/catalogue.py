@@ -155,7 +155,7 @@ MUTANTS = (
     ),
     Mutant(
         "a write of an older incarnation is accepted",
-        "faust/_engine/engine.py",
+        "faust/_engine/task_manager.py",
         "            task.tables[name].drop_slice(run)",
         "            task.tables[name].slices.get(run)",
         tests=("tests/unit/engine/test_incarnations.py",),

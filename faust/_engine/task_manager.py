@@ -1,0 +1,272 @@
+"""The tasks of this worker, from being assigned to being given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from faust._engine.recovery import Recovery
+from faust._engine.tasks import ActiveTask
+from faust._machines.copartition import TaskId
+from faust._machines.effects import TaskRun
+from faust._machines.retry import backoff
+from faust._values import TP
+from faust.exceptions import RetryableError
+
+if TYPE_CHECKING:
+    from faust._core.threads import Bridge
+    from faust._engine.committer import Committer
+    from faust._engine.fetcher import Fetcher
+    from faust._engine.followers import Followers
+    from faust._engine.restorer import Restorer
+    from faust._engine.sharing import Sharing
+    from faust.assignor.partition_assignor import Assignment
+
+__all__ = ["TaskManager"]
+
+logger = logging.getLogger(__name__)
+
+
+class TaskManager:
+    """Starts tasks and gives them up (on the main loop, where nothing else is said).
+
+    Arguments:
+        host: The app: settings, clock, tables, conductor, streams.
+        bridge: The way to the I/O loop.
+        sharing: Which readers share a table.
+        caught_up: Cleared when a task begins to be restored.
+        on_started: Called when a task was started, or will not be.
+        on_crash: Called with what ends the worker.
+
+    Attributes:
+        tasks: The tasks that are active here.
+        starting: Tasks that are being restored.
+    """
+
+    _fetcher: Fetcher
+    _restorer: Restorer
+    _followers: Followers
+    _committer: Committer
+
+    def __init__(
+        self,
+        host: Any,
+        bridge: Bridge,
+        sharing: Sharing,
+        *,
+        caught_up: asyncio.Event,
+        on_started: Callable[[], None],
+        on_crash: Callable[[BaseException], Awaitable[None]],
+    ) -> None:
+        self.tasks: dict[TaskId, ActiveTask] = {}
+        self.starting: dict[TaskId, asyncio.Task[None]] = {}
+        self._host = host
+        self._bridge = bridge
+        self._sharing = sharing
+        self._caught_up = caught_up
+        self._on_started = on_started
+        self._on_crash = on_crash
+        self._recovery = Recovery()
+        self._incarnations = 0
+        #: What each task was started to read.
+        self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}
+
+    def equip(
+        self, fetcher: Fetcher, restorer: Restorer, followers: Followers, committer: Committer
+    ) -> None:
+        """Say what works for the tasks; before the first of them is assigned."""
+        self._fetcher, self._restorer = fetcher, restorer
+        self._followers, self._committer = followers, committer
+
+    async def take_on(self, added: Iterable[TaskId], assignment: Assignment) -> None:
+        """Start what is new, and again what reads something else now; restoring goes on in the
+        background."""
+        changed = {
+            task_id
+            for task_id in (*self.starting, *self.tasks)
+            if self._reads.get(task_id) != self._readers_in(task_id, assignment)
+        }
+        if changed:
+            await self.give_up(changed)
+        for task_id in sorted(changed.union(added)):
+            self._recovery.expect(task_id, self._tables_of(task_id).values())
+        for task_id in sorted(changed.union(added)):
+            if task_id not in self.starting and task_id not in self.tasks:
+                self._caught_up.clear()
+                self._reads[task_id] = self._readers_in(task_id, assignment)
+                self.starting[task_id] = asyncio.create_task(
+                    self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
+                )
+
+    def _tables_of(self, task_id: TaskId) -> dict[str, Any]:
+        return {
+            name: table
+            for name, table in self._host.tables.items()
+            if str(table.partitions) == task_id.group
+        }
+
+    def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
+        """Return who reads what in a task: (topic, reader).
+
+        Where that changes while the task stays here (a pattern matches a new topic, an agent reads
+        another one), the task is committed, closed and started again with what it has now.
+        """
+        return frozenset(
+            (topic, reader)
+            for topic, group in assignment.topics.items()
+            if group == task_id.group
+            for reader in self._host.topics.readers_of(topic)
+        )
+
+    # -- starting ----------------------------------------------------------------------------------
+
+    async def _start_until_done(self, task_id: TaskId, assignment: Assignment) -> None:
+        attempt = 0
+        try:
+            while True:
+                try:
+                    await self._start_task(task_id, assignment)
+                    return
+                except RetryableError as exc:
+                    attempt += 1
+                    logger.warning("Task %s is not started yet: %s", task_id, exc)
+                    await self._host.clock.sleep(backoff(attempt, 0.1, 5.0))
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:
+            await self._on_crash(exc)
+        finally:
+            self.starting.pop(task_id, None)
+            self._recovery.give_up(task_id)
+            self._on_started()
+
+    async def _start_task(self, task_id: TaskId, assignment: Assignment) -> None:
+        """Restore, give the readers their cursors, commit the start, begin to fetch."""
+        self._incarnations += 1
+        run = TaskRun(task_id, task_id.partition, self._incarnations)
+        topics = [
+            topic
+            for topic, group in sorted(assignment.topics.items())
+            if group == task_id.group and self._host.topics.readers_of(topic)
+        ]
+        tables = self._tables_of(task_id)
+        task = ActiveTask(
+            run, tuple(TP(topic, task_id.partition) for topic in topics), dict(tables)
+        )
+        began = time.perf_counter()
+        try:
+            restored = await self._restorer.restore(task)
+            await self._followers.caught_up.wait()
+            self._host.topics.start_task(run, restored.positions, restored.readers)
+            for name, piece in task.slices.items():
+                tables[name].add_slice(run, piece)
+                if task.entry is not None and name in task.entry.watermarks:
+                    tables[name].restore_watermark(run.partition, task.entry.watermarks[name])
+            self._sharing.make_gate(run)
+            self.tasks[task_id] = task
+            await self._recovery.restored(task_id, tables.values())
+            if task.restless and task.sources:
+                await self._commit_start(task)
+        except BaseException:
+            self._close(task)
+            raise
+        logger.info("Task %s started in %.2f s", task_id, time.perf_counter() - began)
+        if restored.positions and run.alive:
+            self._bridge.post_io(self._fetcher.start, restored.positions, run.incarnation)
+        self._host.on_task_started(task)
+
+    async def _commit_start(self, task: ActiveTask) -> None:
+        """Before the first record is handed out its position is committed: ``latest`` cannot skip
+        what was read and not committed, and every changelog has a commit to go with."""
+        attempt = 0
+        while task.run.alive and task.restless:
+            if await self._committer.commit([task]):
+                return
+            attempt += 1
+            await self._host.clock.sleep(backoff(attempt, 0.05, 1.0))
+
+    # -- giving up -----------------------------------------------------------------------------
+
+    async def give_up(self, ids: Iterable[TaskId]) -> None:
+        """Stop these tasks: let events in progress end, commit, close.
+
+        A task that is inside an event gets ``broker_rebalance_grace`` seconds; then the event is
+        undone.
+        """
+        wanted = sorted(ids)
+        starting = [self.starting[i] for i in wanted if i in self.starting]
+        for each in starting:
+            each.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        tasks = [self.tasks[i] for i in wanted if i in self.tasks]
+        if not tasks:
+            return
+        for task in tasks:
+            task.run.open = False
+            self._bridge.post_io(self._fetcher.stop, list(task.sources))
+        await self._wait_for_events(tasks, self._host.conf.broker_rebalance_grace)
+        try:
+            await self._commit_finally(tasks)
+        finally:
+            for task in tasks:
+                self._close(task)
+
+    async def _wait_for_events(self, tasks: Iterable[ActiveTask], grace: float) -> None:
+        runs = {task.run for task in tasks}
+        deadline = self._host.clock.monotonic() + grace
+        for stream in self._host.streams():
+            stream.wake()
+        while busy := [
+            s for s in self._host.streams() if s.inside and s.task in runs and not s.is_left
+        ]:
+            if self._host.clock.monotonic() >= deadline:
+                for stream in busy:
+                    logger.warning(
+                        "%s has not finished its event at %s within %.0f s; the event is undone "
+                        "and will be processed by another worker",
+                        stream.reader, stream.cursor, grace,
+                    )  # fmt: skip
+                return
+            await self._host.clock.sleep(0.005)
+
+    async def _commit_finally(self, tasks: list[ActiveTask]) -> None:
+        for attempt in range(1, 4):
+            try:
+                if await self._committer.commit(tasks):
+                    return
+            except RetryableError as exc:
+                logger.warning("The last commit of %d tasks waits: %s", len(tasks), exc)
+            await self._host.clock.sleep(backoff(attempt, 0.1, 1.0))
+
+    def _close(self, task: ActiveTask) -> None:
+        """From now on nothing of it counts."""
+        run = task.run
+        run.close()
+        self._bridge.post_io(self._fetcher.stop, list(task.sources))
+        for stream in self._host.streams():
+            stream.drop_task(run)
+        self._host.topics.stop_task(run)
+        for name, piece in task.slices.items():
+            task.tables[name].drop_slice(run)
+            piece.store.close()
+        if self.tasks.get(task.id) is task:
+            del self.tasks[task.id]
+
+    async def drop_all(self) -> None:
+        """Close all without a commit: whatever is not committed will be done by others."""
+        for starting in list(self.starting.values()):
+            starting.cancel()
+        await asyncio.gather(*self.starting.values(), return_exceptions=True)
+        self.starting.clear()
+        for task in list(self.tasks.values()):
+            self._close(task)
+
+    def disown(self, ids: frozenset[TaskId]) -> None:
+        """On the I/O loop, while the main loop is blocked: nothing of these counts any more."""
+        for task_id in ids:
+            task = self.tasks.get(task_id)
+            if task is not None:
+                task.run.open = task.run.alive = False
