@@ -8,6 +8,7 @@ handed over complete, and their answers written here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import threading
@@ -41,6 +42,7 @@ class Web(base.Web):
         super().__init__(app, **options)
         self._thread: threading.Thread | None = None
         self._ending: asyncio.Event | None = None
+        self._is_over = False
 
     async def on_start(self) -> None:
         """Start the thread and wait until the server listens.
@@ -50,6 +52,7 @@ class Web(base.Web):
         """
         self._main = asyncio.get_running_loop()
         self.prepare()
+        self._is_over = False
         listening: Future[int] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(listening,), name="faust-web", daemon=True
@@ -64,11 +67,13 @@ class Web(base.Web):
     async def on_stop(self) -> None:
         """Finish the requests in progress, within two seconds, and end the thread."""
         thread, self._thread = self._thread, None
-        if thread is None or self.port is None:
+        if thread is None:
             return
+        self._is_over = True  # seen by a thread that has not come to listening yet
         ending = self._ending
-        if ending is not None:
-            self._loop_here.call_soon_threadsafe(ending.set)
+        if ending is not None and thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # its loop has just been closed
+                self._loop_here.call_soon_threadsafe(ending.set)
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
         self.port = None
 
@@ -84,10 +89,14 @@ class Web(base.Web):
         try:
             asyncio.run(self._serve(listening))
         except Exception as exc:
-            if listening.done():
+            if listening.cancelled():
+                logger.debug("The web server was stopped while it started", exc_info=exc)
+            elif listening.done():
                 logger.exception("The web server has failed")
             else:
                 listening.set_exception(exc)
+        finally:
+            self._ending = None
 
     async def _serve(self, listening: Future[int]) -> None:
         self._loop_here = asyncio.get_running_loop()
@@ -98,8 +107,11 @@ class Web(base.Web):
         await runner.setup()
         try:
             await self._listen(runner)
+            if not listening.set_running_or_notify_cancel():
+                return  # the worker stops while it starts
             listening.set_result(_port_of(runner))
-            await self._ending.wait()
+            if not self._is_over:
+                await self._ending.wait()
         finally:
             await runner.cleanup()
 

@@ -212,3 +212,22 @@ def test_windows_and_sets_are_read_by_key() -> None:
                 assert answer.status == status
 
     serve(app, client)
+
+
+@pytest.mark.parametrize("turns", range(3))
+def test_an_app_that_is_stopped_while_its_server_starts_ends_it_without_an_error(
+    turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        web = make_app().web
+        starting = asyncio.create_task(web.on_start())
+        for _ in range(1 + turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await web.on_stop()
+
+    asyncio.run(main())
+    assert "faust-web" not in {thread.name for thread in threading.enumerate()}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
