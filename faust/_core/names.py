@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__all__ = ["module_name_of", "qualified_name", "shorten_name", "symbol_by_name"]
+__all__ = ["module_name_of", "qualified_name", "script_name", "shorten_name", "symbol_by_name"]
 
 
 def symbol_by_name(name: Any) -> Any:
@@ -90,8 +90,14 @@ def module_name_of(obj: Any, *, cwd: str | None = None) -> str:
         cwd: The working directory, if it is not the process's.
     """
     module = getattr(obj, "__module__", None) or "__main__"
-    if module != "__main__":
-        return str(module)
+    return script_name(cwd=cwd) if module == "__main__" else str(module)
+
+
+def script_name(*, cwd: str | None = None) -> str:
+    """Return the import path of the script that is being run (see `module_name_of`).
+
+    ``__main__`` where there is no file: an interactive session, ``python -c``.
+    """
     return _name_of_script(sys.modules.get("__main__"), cwd or os.getcwd())
 
 

@@ -16,7 +16,24 @@ from faust._values import TP, Headers
 __all__ = ["Consumer", "Producer"]
 
 
-class Consumer(Service):
+class _Client(Service):
+    """A service of an app.
+
+    Arguments:
+        app: The app.
+    """
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.app = app
+
+    @property
+    def label(self) -> str:
+        """Name shown in logs."""
+        return f"{type(self).__name__}: {self.app.conf.id}"
+
+
+class Consumer(_Client):
     """What this worker reads: ``app.consumer``.
 
     Arguments:
@@ -24,10 +41,6 @@ class Consumer(Service):
     """
 
     abstract = False
-
-    def __init__(self, app: Any, **options: Any) -> None:
-        super().__init__(**options)
-        self.app = app
 
     def assignment(self) -> set[TP]:
         """Return the partitions that are being processed here."""
@@ -61,13 +74,8 @@ class Consumer(Service):
         done: bool = await engine.committer.commit(list(engine.tasks.values()))
         return done
 
-    @property
-    def label(self) -> str:
-        """Name shown in logs."""
-        return f"{type(self).__name__}: {self.app.conf.id}"
 
-
-class Producer(Service):
+class Producer(_Client):
     """What this process sends: ``app.producer``.
 
     Arguments:
@@ -75,10 +83,6 @@ class Producer(Service):
     """
 
     abstract = False
-
-    def __init__(self, app: Any, **options: Any) -> None:
-        super().__init__(**options)
-        self.app = app
 
     async def send(
         self,
@@ -121,8 +125,3 @@ class Producer(Service):
         """
         outbox = self.app.outbox
         return TP(topic, outbox.choose(outbox.target(topic), key))
-
-    @property
-    def label(self) -> str:
-        """Name shown in logs."""
-        return f"{type(self).__name__}: {self.app.conf.id}"

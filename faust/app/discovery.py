@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from faust._core.names import module_name_of
+from faust._core.names import script_name
 from faust.exceptions import ImproperlyConfigured
 from faust.utils import venusian
 
@@ -28,13 +28,6 @@ class Discoverer(Protocol):
     @property
     def fixups(self) -> list[Any]:
         """What other frameworks add."""
-
-
-class _Script:
-    """Has the module of the script that is being run."""
-
-
-_Script.__module__ = "__main__"
 
 
 def discover(
@@ -97,6 +90,6 @@ def _know_the_script_by_its_name() -> None:
     Otherwise scanning its package would run it a second time, and make a second app, to which all
     that is found would be added.
     """
-    name = module_name_of(_Script)
+    name = script_name()
     if name != "__main__":
         sys.modules.setdefault(name, sys.modules["__main__"])

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import click
 
-from faust._core.names import module_name_of
+from faust._core.names import script_name
 from faust.cli.apps import cannot_import, find_app
 from faust.cli.base import Command, call_command, params_of
 from faust.cli.options import SHARED, group_options, worker_options
@@ -114,7 +114,7 @@ class Program(click.Group):
         if options.get("app_path"):
             self._app, module = find_app(options["app_path"])
         elif self._app is not None:
-            module = module_name_of(_Script)
+            module = script_name()
         elif required:
             raise click.UsageError(
                 "which app? Give it with -A (faust -A module ...), or in the variable FAUST_APP",
@@ -199,13 +199,6 @@ def built_in(name: str) -> type[Command]:
     module, _, attribute = COMMANDS[name].partition(":")
     found: type[Command] = getattr(import_module(f"faust.cli.{module}"), attribute)
     return found
-
-
-class _Script:
-    """Has the module of the script that is being run."""
-
-
-_Script.__module__ = "__main__"
 
 
 def prepare(app: Any, module: str, options: dict[str, Any]) -> None:
