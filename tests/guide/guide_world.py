@@ -6,25 +6,21 @@ as it would for a deployment, and beats the keyword.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import faust
 from faust._core.threads import LoopBridge
-from faust.testing.clock import VirtualClock, run_virtual
+from faust.testing.clock import VirtualClock
 from faust.transport.base import TopicSpec
 from faust.transport.drivers.memory import MemoryBroker, find_broker, forget_broker
+from tests.support.virtual_time import send_all, until, virtual
 
+__all__ = ["GuideWorld", "Printed", "send_all", "until", "virtual"]
 _numbers = itertools.count()
-
-#: Virtual seconds after which what has not come is not expected any more.
-PATIENCE = 120.0
 
 
 class GuideWorld:
@@ -68,31 +64,6 @@ class GuideWorld:
 
     def close(self) -> None:
         forget_broker(self.name)
-
-
-def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an asynchronous test in virtual time."""
-
-    @wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        run_virtual(test(*args, **kwargs))
-
-    return run
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Let virtual time pass until something is so."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while not condition():
-        assert loop.time() < deadline, "it did not come true"
-        await asyncio.sleep(0.01)
-
-
-async def send_all(topic: Any, values: Iterable[Any], **options: Any) -> None:
-    """Send values, and wait until they are in the log."""
-    for sent in [await topic.send(value=value, **options) for value in values]:
-        await sent
 
 
 class Printed:

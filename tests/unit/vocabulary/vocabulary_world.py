@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any
 
 import faust
 from faust._core.threads import LoopBridge
-from faust.testing.clock import VirtualClock, run_virtual
+from faust.testing.clock import VirtualClock
 from faust.transport.base import TopicSpec
 from faust.transport.drivers.memory import MemoryBroker, find_broker, forget_broker
 from faust.types import TP
+from tests.support.virtual_time import send_all, until, virtual
 
+__all__ = ["World", "fails", "send_all", "until", "virtual"]
 _numbers = itertools.count()
-
-#: Virtual seconds after which what has not come is not expected any more.
-PATIENCE = 120.0
 
 
 class World:
@@ -70,31 +67,6 @@ class World:
 
     def close(self) -> None:
         forget_broker(self.name)
-
-
-def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an asynchronous test in virtual time."""
-
-    @wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        run_virtual(test(*args, **kwargs))
-
-    return run
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Let virtual time pass until something is so."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while not condition():
-        assert loop.time() < deadline, "it did not come true"
-        await asyncio.sleep(0.01)
-
-
-async def send_all(topic: Any, values: Iterable[Any], **options: Any) -> None:
-    """Send values, and wait until they are in the log."""
-    for sent in [await topic.send(value, **options) for value in values]:
-        await sent
 
 
 async def fails(app: faust.App) -> BaseException:
