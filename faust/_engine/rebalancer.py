@@ -77,6 +77,9 @@ class Rebalancer:
         generation: The generation we are in; -1 outside of any.
         rounds: Rebalances so far.
         last_heartbeat: When one last succeeded (monotonic).
+        lags: For each task of which there is local state here, how many changelog records that is
+            behind what is committed; told whenever the group is joined.  To be replaced as a whole,
+            from any thread, by whoever keeps these copies; tasks that are active here are left out.
     """
 
     def __init__(
@@ -111,8 +114,12 @@ class Rebalancer:
         self._cap = cap
         self._callbacks = callbacks
         self.owned: frozenset[TaskId] = frozenset()
+        self.lags: Mapping[TaskId, int] = {}
         self.generation = -1
         self.rounds = 0
+        #: Since which generation each of our tasks has been ours.
+        self._since: dict[TaskId, int] = {}
+        self._standbys: frozenset[TaskId] = frozenset()
         self.last_heartbeat = clock.monotonic()
         self._owned_partitions: frozenset[TP] = frozenset()
         self._joining = False
@@ -207,6 +214,8 @@ class Rebalancer:
             self.owned -= revoked
         self.owned |= added
         self._owned_partitions = assignment.partitions
+        self._standbys = assignment.standbys
+        self._since = {task: self._since.get(task, generation) for task in self.owned}
         self._begun = False
         await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
         if revoked:
@@ -247,6 +256,9 @@ class Rebalancer:
                 owned=self.owned,
                 partitions=self._owned_partitions,
                 generation=self.generation,
+                since={task: self._since.get(task, self.generation) for task in self.owned},
+                standbys=self._standbys,
+                lags=self.lags,
             )
             joined = await self._membership.join([(self._assignor.name, metadata)])
             await self._check_identity(joined.member_id)

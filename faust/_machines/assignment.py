@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faust._machines.copartition import TaskGroup, TaskId
 
@@ -43,13 +43,19 @@ class MemberState:
         topics: The source topics that it knows.
         owned: The tasks it has open now.
         generation: The generation in which they were given to it; -1 if it owns none.
-        stored: Tasks of which it has local state from earlier.
+        since: For each owned task, the generation since which it has had it without a break.
+        standbys: Tasks of which it has been told to keep a copy.
+        lags: For each task of which it has local state (a copy that it keeps, or what was left
+            behind in its data directory): how many changelog records, of all tables of the task,
+            lie between that state and what is committed, as far as it knows.
     """
 
     topics: frozenset[str]
     owned: frozenset[TaskId] = _NONE
     generation: int = -1
-    stored: frozenset[TaskId] = _NONE
+    since: Mapping[TaskId, int] = field(default_factory=dict)
+    standbys: frozenset[TaskId] = _NONE
+    lags: Mapping[TaskId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,16 @@ class Plan:
         target: Member -> what it will own when every move has been made.
         withheld: Tasks that wait until another member has revoked them.
         unassigned: Tasks that no member can have: there is none, or none knows any of their topics.
+        standbys: Member -> tasks of which it keeps a copy, those that it is to get included.
+        warming: Member -> those of its standbys that will be moved to it once they have caught up.
     """
 
     now: Mapping[str, frozenset[TaskId]]
     target: Mapping[str, frozenset[TaskId]]
     withheld: frozenset[TaskId]
     unassigned: frozenset[TaskId]
+    standbys: Mapping[str, frozenset[TaskId]] = field(default_factory=dict)
+    warming: Mapping[str, frozenset[TaskId]] = field(default_factory=dict)
 
     @property
     def another_round(self) -> bool:
@@ -275,7 +285,7 @@ def _give_to_the_warm(
     """Place the tasks of which somebody with room has state; return the others."""
     cold = []
     for task in moving:
-        warm = [name for name in place.eligible if room[name] and task in members[name].stored]
+        warm = [name for name in place.eligible if room[name] and task in members[name].lags]
         if warm:
             name = max(warm, key=room.__getitem__)
             target[name].add(task)

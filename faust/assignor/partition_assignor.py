@@ -26,9 +26,11 @@ from faust.assignor.wire import (
     MemberData,
     PlanData,
     pack_member,
+    pack_numbers,
     pack_plan,
     pack_tasks,
     unpack_member,
+    unpack_numbers,
     unpack_plan,
     unpack_tasks,
 )
@@ -50,12 +52,14 @@ class MemberInfo:
         url: Where its web server answers; "" without one.
         app_version: The app's own version.
         subscription: Digest of its topics and app version.
+        changelogs: Changelogs of its tables, by number of partitions.
     """
 
     state: MemberState
     url: str
     app_version: str
     subscription: str
+    changelogs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ class Assignment:
         another_round: Whether tasks wait until others have revoked them.
         owners: Task -> URL of the worker that owns it, or will when all moves are made.
         topics: Source topic -> name of its group.
+        standbys: Tasks of which it keeps a copy: what ``table_standby_replicas`` asks for, and what
+            is to be moved here.
+        warming: Those of the standbys that will be moved here once they have caught up; when one
+            has, the member joins again with its ``lags`` to get it.
+        causes: Why there is another generation, as far as the leader could tell.
     """
 
     tasks: frozenset[TaskId] = frozenset()
@@ -78,6 +87,9 @@ class Assignment:
     another_round: bool = False
     owners: Mapping[TaskId, str] = field(default_factory=dict)
     topics: Mapping[str, str] = field(default_factory=dict)
+    standbys: frozenset[TaskId] = frozenset()
+    warming: frozenset[TaskId] = frozenset()
+    causes: tuple[str, ...] = ()
 
     def owner_url(self, topic: str, partition: int) -> str | None:
         """Return the URL of the worker that owns a source partition; ``None`` if unknown."""
@@ -141,7 +153,9 @@ class PartitionAssignor:
         owned: Collection[TaskId] = (),
         partitions: Collection[TP] = (),
         generation: int = -1,
-        stored: Collection[TaskId] = (),
+        since: Mapping[TaskId, int] | None = None,
+        standbys: Collection[TaskId] = (),
+        lags: Mapping[TaskId, int] | None = None,
     ) -> bytes:
         """Return the metadata to join with.
 
@@ -152,14 +166,20 @@ class PartitionAssignor:
             owned: Tasks it has open.
             partitions: The source partitions of these, for Kafka's own tools.
             generation: The generation in which they were given to it.
-            stored: Other tasks of which it has local state.
+            since: For each of these, the generation since which it has had it without a break.
+            standbys: Tasks of which it has been told to keep a copy.
+            lags: Tasks of which it has local state (kept as a standby, or left behind in its data
+                directory): how many changelog records that is behind what is committed.
         """
         data = MemberData(
             url=url,
             app_version=app_version,
             owned=pack_tasks(owned),
             generation=generation,
-            stored=pack_tasks(stored),
+            since=pack_numbers(since or {}),
+            standbys=pack_tasks(standbys),
+            lags=pack_numbers(lags or {}),
+            changelogs=self._changelogs_by_group(),
             subscription=self.subscription_digest(topics, app_version),
         )
         return pack_subscription(
@@ -189,6 +209,9 @@ class PartitionAssignor:
             another_round=inner.another_round,
             owners=_owners(inner),
             topics={topic: name for name, group in inner.groups.items() for topic in group.topics},
+            standbys=unpack_tasks(inner.standbys),
+            warming=unpack_tasks(inner.warming),
+            causes=tuple(inner.causes),
         )
 
     def on_assignment(self, assignment: Assignment) -> None:
@@ -200,15 +223,20 @@ class PartitionAssignor:
         return set(self._assignment.partitions)
 
     def assigned_standbys(self) -> set[TP]:
-        """Return the partitions of which we keep a copy: none in this version."""
-        return set()
+        """Return the partitions of tables (of their changelogs) of which we keep a copy."""
+        groups = self._changelogs_by_group()
+        return {
+            TP(topic, task.partition)
+            for task in self._assignment.standbys
+            for topic in groups.get(task.group, ())
+        }
 
     def is_active(self, tp: TP) -> bool:
         """Whether a source partition is ours."""
         return tp in self.assigned_actives()
 
     def is_standby(self, tp: TP) -> bool:
-        """Whether we keep a copy of a partition."""
+        """Whether we keep a copy of a table's partition (of its changelog)."""
         return tp in self.assigned_standbys()
 
     # -- who has what ------------------------------------------------------------
@@ -255,6 +283,12 @@ class PartitionAssignor:
             if table.partitions
         }
 
+    def _changelogs_by_group(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for topic, group in sorted(self._groups_of_changelogs().items()):
+            found.setdefault(group, []).append(topic)
+        return found
+
     def _places_of(self, groups: Mapping[str, str]) -> dict[str, dict[str, list[int]]]:
         found: dict[str, dict[str, list[int]]] = {}
         for task, url in sorted(self._assignment.owners.items()):
@@ -290,9 +324,12 @@ class PartitionAssignor:
             topics=frozenset(outer.topics),
             owned=unpack_tasks(inner.owned),
             generation=inner.generation,
-            stored=unpack_tasks(inner.stored),
+            since=unpack_numbers(inner.since),
+            standbys=unpack_tasks(inner.standbys),
+            lags=unpack_numbers(inner.lags),
         )
-        return MemberInfo(state, inner.url, inner.app_version, inner.subscription)
+        changelogs = {name: frozenset(topics) for name, topics in inner.changelogs.items()}
+        return MemberInfo(state, inner.url, inner.app_version, inner.subscription, changelogs)
 
     def subscribed_topics(self, members_metadata: Mapping[str, bytes]) -> frozenset[str]:
         """Return all topics that any member reads: `plan` needs their partition counts.
@@ -357,6 +394,8 @@ class PartitionAssignor:
                             another_round=plan.another_round,
                             urls=urls,
                             groups=shared,
+                            standbys=pack_tasks(plan.standbys.get(name, ())),
+                            warming=pack_tasks(plan.warming.get(name, ())),
                         )
                     ),
                 )

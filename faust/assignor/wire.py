@@ -23,9 +23,11 @@ __all__ = [
     "MemberData",
     "PlanData",
     "pack_member",
+    "pack_numbers",
     "pack_plan",
     "pack_tasks",
     "unpack_member",
+    "unpack_numbers",
     "unpack_plan",
     "unpack_tasks",
 ]
@@ -36,6 +38,9 @@ _MAGIC = b"FAUST"
 #: Tasks by group: partition numbers, ascending.
 TaskSet = dict[str, list[int]]
 
+#: A number for each task, by group and partition.
+TaskNumbers = dict[str, dict[int, int]]
+
 
 class MemberData(msgspec.Struct, omit_defaults=True):
     """What a member says of itself.
@@ -45,7 +50,10 @@ class MemberData(msgspec.Struct, omit_defaults=True):
         app_version: The app's own version.
         owned: Tasks it has open.
         generation: The generation in which it got them; -1 if it has none.
-        stored: Tasks of which it has local state.
+        since: For each of these, the generation since which it has had it without a break.
+        standbys: Tasks of which it has been told to keep a copy.
+        lags: Tasks of which it has local state: how many records that is behind.
+        changelogs: Changelogs of its tables, by number of partitions.
         subscription: Digest of its topics and app version.
     """
 
@@ -53,7 +61,10 @@ class MemberData(msgspec.Struct, omit_defaults=True):
     app_version: str = ""
     owned: TaskSet = {}
     generation: int = -1
-    stored: TaskSet = {}
+    since: TaskNumbers = {}
+    standbys: TaskSet = {}
+    lags: TaskNumbers = {}
+    changelogs: dict[str, list[str]] = {}
     subscription: str = ""
 
 
@@ -78,6 +89,9 @@ class PlanData(msgspec.Struct, omit_defaults=True):
         another_round: Whether tasks wait until others have revoked them.
         urls: The workers' URLs.
         groups: All groups by name: who will own what.
+        standbys: Tasks of which it keeps a copy.
+        warming: Those of them that will be moved to it once their copy has caught up.
+        causes: Why there is another generation, as far as the leader can tell.
     """
 
     tasks: TaskSet = {}
@@ -85,6 +99,9 @@ class PlanData(msgspec.Struct, omit_defaults=True):
     another_round: bool = False
     urls: list[str] = []
     groups: dict[str, GroupData] = {}
+    standbys: TaskSet = {}
+    warming: TaskSet = {}
+    causes: list[str] = []
 
 
 _T = TypeVar("_T")
@@ -133,6 +150,23 @@ def pack_tasks(tasks: Iterable[TaskId]) -> TaskSet:
 def unpack_tasks(tasks: Mapping[str, Iterable[int]]) -> frozenset[TaskId]:
     """Return what `pack_tasks` was given."""
     return frozenset(TaskId(group, n) for group, numbers in tasks.items() for n in numbers)
+
+
+def pack_numbers(numbers: Mapping[TaskId, int]) -> TaskNumbers:
+    """Return a number for each task by group and partition."""
+    by_group: TaskNumbers = {}
+    for (group, partition), number in sorted(numbers.items()):
+        by_group.setdefault(group, {})[partition] = number
+    return by_group
+
+
+def unpack_numbers(numbers: TaskNumbers) -> dict[TaskId, int]:
+    """Return what `pack_numbers` was given."""
+    return {
+        TaskId(group, partition): number
+        for group, found in numbers.items()
+        for partition, number in found.items()
+    }
 
 
 def _head() -> bytes:

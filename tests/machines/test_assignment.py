@@ -34,7 +34,7 @@ def after(members: Members, result: Plan, generation: int) -> Members:
     """The members as they join the next round, having done what the plan says."""
     return {
         name: MemberState(
-            topics=state.topics, owned=result.now[name], generation=generation, stored=state.stored
+            topics=state.topics, owned=result.now[name], generation=generation, lags=state.lags
         )
         for name, state in members.items()
     }
@@ -67,7 +67,9 @@ def worlds(draw: st.DrawFn, *, uniform: bool = False) -> tuple[Members, list[Tas
             topics=frozenset(known),
             owned=frozenset(draw(st.lists(st.sampled_from(everything), max_size=8))),
             generation=draw(st.integers(1, 3)),
-            stored=frozenset(draw(st.lists(st.sampled_from(everything), max_size=4))),
+            lags=draw(
+                st.dictionaries(st.sampled_from(everything), st.integers(0, 30_000), max_size=4)
+            ),
         )
     return members, groups
 
@@ -244,12 +246,15 @@ def test_what_must_move_goes_to_whoever_has_state_of_it() -> None:
     members = settle({name: member(groups) for name in "abcd"}, groups)
     gone = members.pop("c").owned
     members["b"] = MemberState(
-        topics=members["b"].topics, owned=members["b"].owned, generation=4, stored=gone
+        topics=members["b"].topics,
+        owned=members["b"].owned,
+        generation=4,
+        lags=dict.fromkeys(gone, 0),
     )
     members["e"] = member(groups)
     assert plan(members, groups).now["e"] == gone, "b has its share already"
     members["e"] = MemberState(topics=members["b"].topics)
-    members["f"] = MemberState(topics=members["b"].topics, stored=gone)
+    members["f"] = MemberState(topics=members["b"].topics, lags=dict.fromkeys(gone, 0))
     del members["d"]
     assert gone == plan(members, groups).now["f"]
 

@@ -202,7 +202,7 @@ def test_a_foreign_leaders_plan_is_refused() -> None:
 
 
 def test_a_field_of_a_later_release_is_skipped() -> None:
-    later = msgspec.msgpack.encode({"url": "http://w", "standbys": {"4": [1]}})
+    later = msgspec.msgpack.encode({"url": "http://w", "moods": {"4": [1]}})
     assert unpack_member(pack_member(MemberData())[:6] + later) == MemberData(url="http://w")
 
 
