@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from faust.testing.apps import running
     from faust.testing.broker import Faults, MemoryBroker, memory_broker
     from faust.testing.clock import DeadlockError, VirtualClock, VirtualLoop, run_virtual
+    from faust.testing.proxy import TcpProxy
 
 __all__ = [
     "DeadlockError",
     "Faults",
     "MemoryBroker",
+    "TcpProxy",
     "VirtualClock",
     "VirtualLoop",
     "memory_broker",
@@ -25,6 +27,7 @@ _HOMES = {
     "DeadlockError": "clock",
     "Faults": "broker",
     "MemoryBroker": "broker",
+    "TcpProxy": "proxy",
     "VirtualClock": "clock",
     "VirtualLoop": "clock",
     "memory_broker": "broker",
