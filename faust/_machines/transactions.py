@@ -95,14 +95,14 @@ class TransactionalId:
         self.check(epoch)
         return epoch
 
-    def renew(self, epoch: int) -> int:
-        """Give the same producer a new epoch, with which its sequence numbers start again.
+    def renew(self, epoch: int) -> Ended | None:
+        """Give the same producer the next epoch, with which its sequence numbers start again.
 
-        Raises as `check`.
+        Returns the transaction that is still open, to be aborted.  Raises as `check`.
         """
         self.check(epoch)
         self.epoch += 1
-        return self.epoch
+        return self._take() if self.since is not None else None
 
     def add_partitions(self, epoch: int, tps: Iterable[TP], now: float) -> None:
         """Take partitions into the transaction (its first begins it).  Raises as `check`."""

@@ -303,28 +303,61 @@ class Reader(ABC):
 
 
 class Transaction(ABC):
-    """One open transaction of a transactional `Producer` (KIP-98, KIP-447)."""
+    """One open transaction of a transactional `Producer` (KIP-98, KIP-447).
+
+    It ends by `commit` or `abort`, whatever these raise, and also when a call of them is cancelled:
+    then there is nothing more to be done with it, and `Producer.begin` opens the next one.
+
+    An error inside of it (of a future of `produce`, or of `commit_offsets`) means that it can only
+    be aborted.
+    """
 
     @abstractmethod
     def produce(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
-        """As `Producer.produce`, inside the transaction."""
+        """As `Producer.produce`, inside the transaction; offsets are known before it ends."""
 
     @abstractmethod
-    async def commit_offsets(self, membership: Membership, offsets: Mapping[TP, Commit]) -> None:
-        """Let these offsets be committed with the transaction, fenced by member and generation."""
+    async def commit_offsets(
+        self,
+        membership: Membership,
+        offsets: Mapping[TP, Commit],
+        *,
+        generation: int | None = None,
+    ) -> None:
+        """Let these offsets be committed with the transaction, fenced by member and generation.
+
+        ``generation`` is that in which the offsets were cut; ``None`` means that of now.
+
+        Raises:
+            RejoinError, FencedMember: as by `Membership.commit`; abort the transaction.
+            TransactionAborted, ProducerFenced: as by `commit`; abort it as well.
+            BrokerUnavailable: whether they were taken is unknown; abort it, too.
+        """
 
     @abstractmethod
     async def commit(self) -> None:
         """Make all of it visible at once.
 
+        A request whose answer was lost is sent again, for as long as ``request_timeout``.
+
         Raises:
-            ProducerFenced: another producer has taken over the transactional id; nothing counts.
-            TransactionAborted: the broker has aborted it (time-out); nothing counts.
+            ProducerFenced: another producer has taken over the transactional id.
+            TransactionAborted: nothing of it counts: the broker has aborted it (time-out), or
+                something inside of it had failed; the same producer may `Producer.begin` again.
+            BrokerUnavailable: the outcome is unknown.  `Producer.begin` decides it: after that
+                `Transport.committed` with ``stable=True`` tells whether it took effect.
         """
 
     @abstractmethod
     async def abort(self) -> None:
-        """Drop all of it."""
+        """Drop all of it; what was not sent yet is not sent any more.
+
+        Never raises for a transaction that is over already, by whomever.
+
+        Raises:
+            BrokerUnavailable: the broker does not answer; `Producer.begin` will end it, or the
+                broker's time-out.
+        """
 
 
 class Producer(ABC):
@@ -350,12 +383,17 @@ class Producer(ABC):
 
     @abstractmethod
     async def begin(self) -> Transaction:
-        """Open a transaction (only with a ``transactional_id``).
+        """Open a transaction (only with a ``transactional_id``), one at a time.
 
-        The first call also ends whatever a predecessor with the same id had left open.
+        The first call also ends whatever a predecessor with the same id had left open, and fences
+        it.  After a transaction whose outcome is unknown, a call decides that one first: when it
+        returns, the old one is committed or aborted for good, and nothing of it that is still under
+        way counts any more (the producer has a new epoch).
 
         Raises:
             ProducerFenced: a later producer took the id over.
+            BrokerUnavailable: the coordinator does not answer; may be called again.
+            StopError: we may not use the transactional id, or the broker has no transactions.
         """
 
     @property

@@ -305,7 +305,8 @@ def test_a_transaction_that_is_too_old_is_ended_and_its_producer_may_go_on() -> 
         found.end(0)
     assert found.resume(0) == 1
     assert found.resume(1) == 1
-    assert found.renew(1) == 2
+    assert found.renew(1) is None
+    assert found.epoch == 2
     with pytest.raises(ProducerFenced):
         found.check(0)
 

@@ -126,6 +126,14 @@ class Transactions:
         """Return a transactional id that was initialized before."""
         return self._ids[name]
 
+    def renew(self, name: str, epoch: int) -> int:
+        """Give the producer of this epoch the next one; what it left open is aborted."""
+        found = self._ids[name]
+        left_open = found.renew(epoch)
+        if left_open is not None:
+            self.finish(left_open, commit=False)
+        return found.epoch
+
     def finish(self, ended: Ended, *, commit: bool) -> None:
         """Write the markers and the offsets of a transaction that has ended."""
         now_ms = self._broker.now_ms()

@@ -104,12 +104,14 @@ class MemoryMembership(Membership):
 
         return await self._request("commit", effect)
 
-    def check_transactional(self) -> str:
+    def check_transactional(self, generation: int | None = None) -> str:
         """Return the group's id if our offsets may be committed by a transaction."""
+        if not self._member_id:  # Kafka takes this for a producer that says nothing of a member
+            raise UnknownMember(f"not a member of group {self._options.group_id!r} (any more)")
         group = self._broker.groups.group(self._options.group_id)
         group.check_commit(
             self._member_id,
-            self._generation,
+            self._generation if generation is None else generation,
             now=self._broker.now(),
             instance_id=self._options.instance_id,
             transactional=True,

@@ -16,7 +16,7 @@ from faust.exceptions import (
     BrokerUnavailable,
     ImproperlyConfigured,
     MessageTooLarge,
-    RejoinError,
+    ProducerFenced,
     TransactionAborted,
 )
 from faust.transport.base import Commit, Membership, Placed, Producer, ProducerOptions, Transaction
@@ -54,6 +54,7 @@ class MemoryProducer(Producer):
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._open: MemoryTransaction | None = None
+        self._needs_epoch = False
 
     @property
     def producer_id(self) -> int:
@@ -215,18 +216,29 @@ class MemoryProducer(Producer):
             self._producer_id, self._epoch = found.producer_id, found.epoch
             return
         epoch = transactions.find(name).resume(self._epoch)
+        if self._needs_epoch:
+            epoch = transactions.renew(name, epoch)
+            self._needs_epoch = False
         if epoch != self._epoch:
             self._epoch = epoch
             self._sequences.clear()
 
     def on_ended(self, *, is_clean: bool) -> None:
-        """The open transaction has ended; if not cleanly, sequence numbers start anew."""
+        """The open transaction is over; if not cleanly, `begin` makes sure, with a new epoch."""
         self._open = None
-        if not is_clean:
-            name = self._options.transactional_id or ""
-            with suppress(BrokerError), self._broker.lock:
-                self._epoch = self._broker.transactions.find(name).renew(self._epoch)
-                self._sequences.clear()
+        self._needs_epoch = self._needs_epoch or not is_clean
+
+    def drop(self) -> bool:
+        """Forget what was handed over and not appended; return whether there was anything."""
+        dropped, self._queue = list(self._queue), deque()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        for waiting in dropped:
+            if not waiting.future.done():
+                waiting.future.set_exception(TransactionAborted("the transaction was aborted"))
+                waiting.future.exception()  # who aborts need not ask
+        return bool(dropped)
 
 
 class MemoryTransaction(Transaction):
@@ -256,7 +268,13 @@ class MemoryTransaction(Transaction):
         self._broker.transactions.find(self._name).add_partitions(self._epoch, [tp], now)
         self._broker.hurry()
 
-    async def commit_offsets(self, membership: Membership, offsets: Mapping[TP, Commit]) -> None:
+    async def commit_offsets(
+        self,
+        membership: Membership,
+        offsets: Mapping[TP, Commit],
+        *,
+        generation: int | None = None,
+    ) -> None:
         """Let these offsets be committed with the transaction."""
         self._check_open()
         if not isinstance(membership, MemoryMembership):
@@ -265,7 +283,7 @@ class MemoryTransaction(Transaction):
         def effect() -> None:
             found = self._broker.transactions.find(self._name)
             found.check(self._epoch)
-            group_id = membership.check_transactional()
+            group_id = membership.check_transactional(generation)
             refused = self._broker.groups.refused(offsets)
             if refused:
                 raise next(iter(refused.values()))
@@ -274,17 +292,26 @@ class MemoryTransaction(Transaction):
 
         try:
             await self._client.call("txn_offsets", self._name, effect)
-        except RejoinError as error:
+        except BrokerError as error:
             self.failure = error
+            raise
+        except asyncio.CancelledError:
+            self.failure = BrokerUnavailable("committing offsets was cancelled")
             raise
 
     async def commit(self) -> None:
         """Make all of it visible at once."""
         self._check_open()
-        await self._producer.flush()
+        try:
+            await self._producer.flush()
+        except asyncio.CancelledError:
+            self._producer.drop()
+            self._finish(is_clean=False)
+            raise
         if self.failure is not None:
             failure = self.failure
-            await self.abort()
+            with suppress(BrokerUnavailable):  # `begin` will end it
+                await self._drop(suppressed=(TransactionAborted,))
             raise TransactionAborted(
                 f"transaction of {self._name!r} failed: {failure}"
             ) from failure
@@ -292,9 +319,13 @@ class MemoryTransaction(Transaction):
 
     async def abort(self) -> None:
         """Drop all of it."""
-        self._check_open()
-        await self._producer.flush()
-        with suppress(TransactionAborted):
+        if not self._is_ended:
+            await self._drop(suppressed=(TransactionAborted, ProducerFenced))
+
+    async def _drop(self, suppressed: tuple[type[BrokerError], ...]) -> None:
+        if self._producer.drop() and self.failure is None:
+            self.failure = TransactionAborted("batches were dropped")
+        with suppress(*suppressed):
             await self._end("txn_abort", commit=False)
 
     async def _end(self, kind: str, *, commit: bool) -> None:
@@ -303,12 +334,15 @@ class MemoryTransaction(Transaction):
             ended: Ended = transactions.find(self._name).end(self._epoch)
             transactions.finish(ended, commit=commit)
 
+        is_clean = False
         try:
             await self._client.call(kind, self._name, effect)
-        except TransactionAborted:
-            self._finish(is_clean=True)  # the broker has given a new epoch: `begin` will take it
+            is_clean = self.failure is None
+        except (TransactionAborted, ProducerFenced):
+            is_clean = True  # the broker has given a new epoch: `begin` takes it, or is refused
             raise
-        self._finish(is_clean=self.failure is None)
+        finally:
+            self._finish(is_clean=is_clean)
 
     def _finish(self, *, is_clean: bool) -> None:
         self._is_ended = True
