@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from faust.types.topics import TopicT as TopicT
     from faust.utils import uuid as uuid
     from faust.windows import HoppingWindow as HoppingWindow
+    from faust.windows import SessionWindow as SessionWindow
     from faust.windows import SlidingWindow as SlidingWindow
     from faust.windows import TumblingWindow as TumblingWindow
     from faust.windows import Window as Window
@@ -121,6 +122,7 @@ _HOMES = {
     "SetGlobalTable": "faust.tables.sets",
     "SetTable": "faust.tables.sets",
     "Settings": "faust.settings",
+    "SessionWindow": "faust.windows",
     "SlidingWindow": "faust.windows",
     "Stream": "faust.streams",
     "StreamT": "faust.types.streams",
@@ -171,6 +173,7 @@ __all__ = [
     "SetGlobalTable",
     "SetTable",
     "Settings",
+    "SessionWindow",
     "SlidingWindow",
     "Stream",
     "StreamT",

@@ -21,7 +21,14 @@ from typing import NamedTuple
 from faust.exceptions import ImproperlyConfigured
 from faust.utils.times import Seconds, want_seconds
 
-__all__ = ["HoppingWindow", "SlidingWindow", "TumblingWindow", "Window", "WindowRange"]
+__all__ = [
+    "HoppingWindow",
+    "SessionWindow",
+    "SlidingWindow",
+    "TumblingWindow",
+    "Window",
+    "WindowRange",
+]
 
 
 class WindowRange(NamedTuple):
@@ -206,6 +213,41 @@ class SlidingWindow(Window):
 
     def current(self, timestamp: float) -> WindowRange:
         return WindowRange(timestamp - self.before, timestamp + self.after)
+
+    def earliest(self, timestamp: float) -> WindowRange:
+        return self.current(timestamp)
+
+    def ranges(self, timestamp: float) -> list[WindowRange]:
+        return [self.current(timestamp)]
+
+
+class SessionWindow(Window):
+    """What comes without a pause: events of a key that are less than ``gap`` apart.
+
+    A session begins with its first event and ends ``gap`` after its last one (half-open, as all
+    windows).  An event that comes in between two sessions and touches both makes them one.  So what
+    the sessions of a key are is known to its table only; here an event stands alone.
+
+    Arguments:
+        gap: Seconds without an event after which a session is over.
+        expires: How long after its end a session is kept, and waits for late events; for ever if
+            ``None``.
+
+    Raises:
+        ImproperlyConfigured: a duration cannot be.
+    """
+
+    def __init__(self, gap: Seconds, expires: Seconds | None = None) -> None:
+        self.gap = _duration("gap", gap)
+        if self.gap == 0:
+            raise ImproperlyConfigured(f"a session's gap must be above zero, but is {gap!r}")
+        self.expires = _expires(expires)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(gap={self.gap}, expires={self.expires})"
+
+    def current(self, timestamp: float) -> WindowRange:
+        return WindowRange(timestamp, timestamp + self.gap)
 
     def earliest(self, timestamp: float) -> WindowRange:
         return self.current(timestamp)

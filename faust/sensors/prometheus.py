@@ -73,6 +73,14 @@ def _restoring(app: Any) -> Samples:
     return [((table, str(n)), float(left)) for (table, n), left in list(lagging.items())]
 
 
+def _late_writes(app: Any) -> Samples:
+    return [
+        ((name,), float(table.expiry.late))
+        for name, table in list(app.tables.items())
+        if table.expiry is not None
+    ]
+
+
 def _commit_seconds(app: Any) -> float:
     latest = list(app.monitor.commit_latency)
     return median(latest) if latest else 0.0
@@ -128,6 +136,10 @@ METRICS: tuple[MetricDef, ...] = (
     MetricDef(
         "restoring_records", "gauge", "Records still to be restored", ("table", "partition"),
         _restoring,
+    ),
+    MetricDef(
+        "late_writes", "counter", "Writes left out because their window had closed", ("table",),
+        _late_writes,
     ),
     MetricDef(
         "ready", "gauge", "1 while the worker processes everything that is its own", (),

@@ -307,6 +307,13 @@ class Slice:
             return self.store.get(self.encode_key(key)) is not None
         return value is not DELETED
 
+    def raw_keys(self) -> Iterator[bytes]:
+        """Iterate over the encoded keys that may be there (some twice, some gone), for an index."""
+        for kept in list(self.live):
+            if type(kept) is tuple:
+                yield kept[0]
+        yield from (raw for raw, _ in self.store.items())
+
     # -- commit --------------------------------------------------------------------
 
     def cut(self) -> dict[Key, Any]:

@@ -21,7 +21,7 @@ from faust.streams import Stream, current_stream
 from faust.tables.expiry import Expiry
 from faust.tables.ranges import ranged_dump, ranged_load
 from faust.tables.sharing import admit_writer
-from faust.windows import Window
+from faust.windows import Window, WindowRange
 
 if TYPE_CHECKING:
     from faust._context import AppContext
@@ -112,6 +112,8 @@ class Collection(Service):
         self.recover_callbacks = list(recover_callbacks)
         if on_recover is not None:
             self.recover_callbacks.append(on_recover)
+        #: Called with (key, range) of writes that came too late for their window.
+        self.late_callbacks: list[Callable[[Any, WindowRange], None]] = []
         self._changelog_topic = changelog_topic
         #: State by task run: only runs that are alive here.
         self.slices: dict[TaskRun, Slice] = {}
@@ -468,6 +470,18 @@ class Collection(Service):
             result = self.on_window_close_callback(key, value)
             if isawaitable(result):
                 await result
+
+    def on_late(
+        self, fun: Callable[[Any, WindowRange], None]
+    ) -> Callable[[Any, WindowRange], None]:
+        """Decorate a function that is called with (key, range) when a write is left out because its
+        window has closed already.
+
+        It is called within the event, so `faust.current_event` is that event, and what it sends
+        with `send_soon` belongs to it.
+        """
+        self.late_callbacks.append(fun)
+        return fun
 
     @property
     def hears_window_close(self) -> bool:

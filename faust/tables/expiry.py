@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -100,6 +99,14 @@ class Expiry:
             self._count_late(len(ranges) - len(open_ranges), ranges[0], time)
             return open_ranges
         return ranges
+
+    def observe(self, piece: Slice, timestamp: float) -> None:
+        """The event in progress writes at this time."""
+        self._part(piece).observe(timestamp)
+
+    def is_closed(self, piece: Slice, window_range: WindowRange) -> bool:
+        """Is nothing added to this window any more, whether or not it has been swept?"""
+        return self.window.stale(window_range, self._part(piece).time)
 
     def written(self, piece: Slice, window_end: float, kept: Any) -> None:
         """A key of a window may be there from now on."""
@@ -196,7 +203,7 @@ class Expiry:
     async def _complete(self, part: _Part, piece: Slice) -> None:
         """Read which keys are there already: restored from a changelog, or kept by the store."""
         pace = _Pace()
-        for raw in _raw_keys(piece):
+        for raw in piece.raw_keys():
             end = end_of(raw)
             if end is not None:
                 part.index.add(end, raw)
@@ -283,10 +290,3 @@ class _Pace:
         if not self._steps % PACE_KEYS and perf_counter() - self._began > PACE_SECONDS:
             await asyncio.sleep(0)
             self._began = perf_counter()
-
-
-def _raw_keys(piece: Slice) -> Iterator[bytes]:
-    for kept in list(piece.live):
-        if type(kept) is tuple:
-            yield kept[0]
-    yield from (raw for raw, _ in piece.store.items())

@@ -12,7 +12,7 @@ from typing import Any
 
 from faust.windows import WindowRange
 
-__all__ = ["end_of", "ranged_dump", "ranged_load"]
+__all__ = ["end_of", "key_of", "range_of", "ranged_dump", "ranged_load"]
 
 
 def ranged_dump(dump: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
@@ -54,13 +54,26 @@ def ranged_load(load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     """Return the function that decodes (key, range), by the one that decodes the key."""
 
     def load_ranged(data: bytes) -> Any:
-        at = data.rfind(b",[")
-        if at < 0 or data[:1] != b"[" or data[-2:] != b"]]":
+        window_range = range_of(data)
+        if window_range is None:
             return load(data)
-        start, _, end = data[at + 2 : -2].partition(b",")
-        return load(data[1:at]), WindowRange(float(start), float(end))
+        return load(key_of(data)[1:]), window_range
 
     return load_ranged
+
+
+def key_of(data: bytes) -> bytes:
+    """Return what all windows of one key have in common in their encoded keys."""
+    return data[: data.rfind(b",[")]
+
+
+def range_of(data: bytes) -> WindowRange | None:
+    """Return the window of an encoded key; ``None`` for a key without a window."""
+    at = data.rfind(b",[")
+    if at < 0 or data[:1] != b"[" or data[-2:] != b"]]":
+        return None
+    start, _, end = data[at + 2 : -2].partition(b",")
+    return WindowRange(float(start), float(end))
 
 
 def end_of(data: bytes) -> float | None:

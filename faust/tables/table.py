@@ -6,7 +6,7 @@ costs one context variable, three dictionary look-ups and no further Python call
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from faust.stores.overlay import ABSENT, DELETED, SCALARS
@@ -15,6 +15,7 @@ from faust.tables import wrappers
 from faust.tables.base import Collection
 
 if TYPE_CHECKING:
+    from faust.tables.sessions import SessionWrapper
     from faust.utils.times import Seconds
     from faust.windows import Window
 
@@ -213,8 +214,32 @@ class Table(Collection, MutableMapping[KT, VT], Generic[KT, VT]):
 
         return self.using_window(SlidingWindow(before, after, expires), key_index=key_index)
 
+    def session(
+        self,
+        gap: Seconds,
+        expires: Seconds | None = None,
+        merge: Callable[[Any, Any], Any] | None = None,
+    ) -> SessionWrapper:
+        """Return this table with sessions: events of a key that are less than ``gap`` apart.
+
+        Arguments:
+            gap: Seconds without an event after which a session is over.
+            expires: Seconds after its end for which it waits for late events, and is kept.
+            merge: Makes one value of those of two sessions that an event has joined, the earlier
+                first (default: their sum).
+        """
+        from faust.tables.sessions import SessionWrapper
+        from faust.windows import SessionWindow
+
+        self.set_window(SessionWindow(gap, expires))
+        return SessionWrapper(self, merge=merge)
+
     def using_window(self, window: Window, *, key_index: bool = False) -> wrappers.WindowWrapper:
         """Return this table with the given windows."""
+        from faust.windows import SessionWindow
+
+        if isinstance(window, SessionWindow):
+            return self.session(window.gap, window.expires)
         self.set_window(window)
         return self.WindowWrapper(self, key_index=key_index)
 

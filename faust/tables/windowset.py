@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faust.events import Event
 from faust.stores.overlay import ABSENT
-from faust.utils.times import Seconds
+from faust.utils.times import Seconds, want_seconds
 from faust.windows import WindowRange
 
 if TYPE_CHECKING:
@@ -78,13 +78,10 @@ class WindowSet(MutableMapping[Any, VT], Generic[KT, VT]):
     def delta(self, d: Seconds, event: Event[Any] | None = None) -> VT:
         """Return the value ``d`` seconds before the event's own timestamp; raises as `value`."""
         timestamp = self.wrapper.stream_timestamp(event or self.event)
-        return self._in(self.wrapper.window.delta(timestamp, d))
+        return self._at(timestamp - want_seconds(d))
 
     def _at(self, timestamp: float) -> VT:
-        return self._in(self.wrapper.window.current(timestamp))
-
-    def _in(self, window_range: WindowRange) -> VT:
-        value: VT = self.wrapper.read(self.key, window_range)
+        value: VT = self.wrapper.read(self.key, self.wrapper.range_at(self.key, timestamp))
         return value
 
     # -- writing all windows of a time ---------------------------------------------------
@@ -163,7 +160,7 @@ class WindowSet(MutableMapping[Any, VT], Generic[KT, VT]):
 
     def __contains__(self, w: object) -> bool:
         if isinstance(w, Event):
-            w = self.wrapper.window.current(self.wrapper.get_timestamp(w))
+            w = self.wrapper.range_at(self.key, self.wrapper.get_timestamp(w))
         return isinstance(w, tuple) and self.table.lookup((self.key, w)) is not ABSENT
 
     def __iter__(self) -> Iterator[WindowRange]:

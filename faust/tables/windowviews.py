@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from faust.stores.overlay import ABSENT
+from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
     from faust.events import Event
     from faust.tables.windowport import Windows
-    from faust.utils.times import Seconds
-    from faust.windows import WindowRange
 
 __all__ = ["WindowedItems", "WindowedKeys", "WindowedValues"]
 
@@ -33,7 +32,7 @@ class _View:
 
     def now(self) -> Iterator[Any]:
         """Iterate over the window of this moment, by the worker's clock."""
-        return self._at(self._wrapper.window.current(self._wrapper.now()))
+        return self._at(self._wrapper.now())
 
     def current(self, event: Event[Any] | None = None) -> Iterator[Any]:
         """Iterate over the window of the event's own timestamp.
@@ -41,8 +40,7 @@ class _View:
         Raises:
             RuntimeError: there is no event.
         """
-        timestamp = self._wrapper.stream_timestamp(event or self._event)
-        return self._at(self._wrapper.window.current(timestamp))
+        return self._at(self._wrapper.stream_timestamp(event or self._event))
 
     def delta(self, d: Seconds, event: Event[Any] | None = None) -> Iterator[Any]:
         """Iterate over the window ``d`` seconds before the event's own timestamp.
@@ -51,19 +49,19 @@ class _View:
             RuntimeError: there is no event.
         """
         timestamp = self._wrapper.stream_timestamp(event or self._event)
-        return self._at(self._wrapper.window.delta(timestamp, d))
+        return self._at(timestamp - want_seconds(d))
 
     def __iter__(self) -> Iterator[Any]:
-        timestamp = self._wrapper.get_timestamp(self._event)
-        return self._at(self._wrapper.window.current(timestamp))
+        return self._at(self._wrapper.get_timestamp(self._event))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _at(self, window_range: WindowRange) -> Iterator[Any]:
+    def _at(self, timestamp: float) -> Iterator[Any]:
         found: dict[Any, Any] = {}
+        picks = self._wrapper.picks
         for key, each, value in self._wrapper.windows():
-            if each == window_range:
+            if picks(each, timestamp):
                 found[key] = value
             else:
                 found.setdefault(key, ABSENT)

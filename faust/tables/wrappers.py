@@ -140,6 +140,14 @@ class WindowWrapper(MutableMapping[Any, Any]):
 
     # -- reading and writing windows -----------------------------------------------------
 
+    def range_at(self, key: Any, timestamp: float) -> WindowRange:
+        """Return the (latest) window of a time."""
+        return self.window.current(timestamp)
+
+    def picks(self, window_range: WindowRange, timestamp: float) -> bool:
+        """Is this the (latest) window of a time?"""
+        return window_range == self.window.current(timestamp)
+
     def read(self, key: Any, window_range: Any) -> Any:
         """Return the value of a key in one window, or the table's default."""
         if self.table.watched:
@@ -204,8 +212,16 @@ class WindowWrapper(MutableMapping[Any, Any]):
             for each in ranges:
                 table.slice_for_write_of((key, each))
         if table.expiry is not None:
-            ranges = table.expiry.admit(piece, timestamp, ranges)
+            admitted = table.expiry.admit(piece, timestamp, ranges)
+            if table.late_callbacks and len(admitted) < len(ranges):
+                self._tell_late(key, [each for each in ranges if each not in admitted])
+            return piece, admitted
         return piece, ranges
+
+    def _tell_late(self, key: Any, ranges: list[WindowRange]) -> None:
+        for each in ranges:
+            for fun in self.table.late_callbacks:
+                fun(key, each)
 
     def write(self, key: Any, value: Any, event: Event[Any] | None = None) -> None:
         """Set the value in every window of the event's time."""
@@ -269,7 +285,7 @@ class WindowWrapper(MutableMapping[Any, Any]):
 
     def __contains__(self, key: object) -> bool:
         """Has the key a value in the window that the table is relative to?"""
-        window_range = self.window.current(self.get_timestamp())
+        window_range = self.range_at(key, self.get_timestamp())
         return self.table.lookup((key, window_range)) is not ABSENT
 
     def __iter__(self) -> Iterator[Any]:
@@ -309,6 +325,13 @@ class WindowWrapper(MutableMapping[Any, Any]):
     def on_recover(self, fun: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Decorate a coroutine function that is called whenever a restore has finished."""
         return self.table.on_recover(fun)
+
+    def on_late(
+        self, fun: Callable[[Any, WindowRange], None]
+    ) -> Callable[[Any, WindowRange], None]:
+        """Decorate a function that is called with (key, range) when a write comes too late for its
+        window (see `faust.tables.base.Collection.on_late`)."""
+        return self.table.on_late(fun)
 
     def as_ansitable(self, title: str = "{table.name}", **options: Any) -> str:
         """Return the window that the table is relative to as a table for a terminal.
