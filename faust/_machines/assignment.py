@@ -30,7 +30,12 @@ from dataclasses import dataclass, field
 
 from faust._machines.copartition import TaskGroup, TaskId
 
-__all__ = ["MemberState", "Plan", "assign", "plan", "withhold"]
+__all__ = ["ACCEPTABLE_LAG", "MemberState", "Plan", "assign", "plan", "withhold"]
+
+#: A copy that is at most so many records behind has caught up: its task may move there.  What is
+#: left is applied while the task stands still, and so many records take less than a tenth of a
+#: second; a smaller number would never be reached where a table is written all the time.
+ACCEPTABLE_LAG = 10_000
 
 _NONE: frozenset[TaskId] = frozenset()
 

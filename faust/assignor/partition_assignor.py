@@ -76,8 +76,9 @@ class Assignment:
         topics: Source topic -> name of its group.
         standbys: Tasks of which it keeps a copy: what ``table_standby_replicas`` asks for, and what
             is to be moved here.
-        warming: Those of the standbys that will be moved here once they have caught up; when one
-            has, the member joins again with its ``lags`` to get it.
+        warming: Those of the standbys that will be moved here once they have caught up
+            (`~faust._machines.assignment.ACCEPTABLE_LAG`); when one has, the member joins again
+            with its ``lags`` to get it.
         causes: Why there is another generation, as far as the leader could tell.
     """
 
