@@ -80,6 +80,14 @@ def test_a_cluster_goes_on_with_two_of_three_nodes() -> None:
         first.restart()
         third.wait_until_answering(brokers=3)
         assert cluster.url.count(";") == 2
+        # The nodes agree about who coordinates, whom the tests kill.
+        coordinator = cluster.coordinator("some group")
+        assert coordinator in cluster.nodes
+        assert cluster.transaction_coordinator("some id") in cluster.nodes
+        coordinator.kill()
+        assert cluster.coordinator("some group") not in (None, coordinator)
+        for topic, number in (("__consumer_offsets", 0), ("__consumer_offsets", 3)):
+            assert cluster.leader(topic, number).running
 
 
 def test_a_folder_without_jars_is_refused_in_one_line(

@@ -52,6 +52,10 @@ class Membership:
     #: Controller port of every node, by node id; empty: a cluster of one chooses its own.
     voters: Mapping[int, int] = field(default_factory=dict)
     port: int = 0
+    #: Port that clients are told to connect to (a proxy's); 0: the node's own.
+    advertised: int = 0
+    #: Port for the other nodes, where clients are sent elsewhere.
+    between: int = 0
     cluster_id: str = field(default_factory=new_cluster_id)
 
 
@@ -97,13 +101,18 @@ class KafkaNode:
 
     @property
     def port(self) -> int:
-        """The port that clients connect to."""
+        """The port that it listens on for clients."""
         return self._membership.port
 
     @property
+    def node_id(self) -> int:
+        """Its number in the cluster."""
+        return self._membership.node_id
+
+    @property
     def bootstrap(self) -> str:
-        """Host and port, as Kafka clients want them."""
-        return f"127.0.0.1:{self.port}"
+        """Host and port, as Kafka clients want them: its own, or those of its proxy."""
+        return f"127.0.0.1:{self._membership.advertised or self.port}"
 
     @property
     def url(self) -> str:
@@ -271,6 +280,7 @@ class KafkaNode:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{me.port}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            **(self._behind_a_proxy() if me.advertised else {}),
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
@@ -283,6 +293,19 @@ class KafkaNode:
             "transaction.state.log.replication.factor": replicas,
             "transaction.state.log.min.isr": in_sync,
             **self._extra,
+        }
+
+    def _behind_a_proxy(self) -> dict[str, str]:
+        """Clients are sent to the proxy; the nodes speak to each other without it."""
+        me = self._membership
+        return {
+            "listeners": f"PLAINTEXT://127.0.0.1:{me.port},BETWEEN://127.0.0.1:{me.between},"
+            f"CONTROLLER://127.0.0.1:{me.voters[me.node_id]}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{me.advertised},"
+            f"BETWEEN://127.0.0.1:{me.between}",
+            "inter.broker.listener.name": "BETWEEN",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,BETWEEN:PLAINTEXT,"
+            "CONTROLLER:PLAINTEXT",
         }
 
     def _watch(self, pid: int) -> None:
