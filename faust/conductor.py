@@ -164,8 +164,10 @@ class TopicConductor(Service):
             for cursor, _ in self._cursors.get(tp, ()):
                 if cursor.task.incarnation == incarnations.get(tp):
                     cursor.skip_gap(position)
+        now = self.app.clock.time()
         for tp, end in fetched.ends.items():
             for cursor, _ in self._cursors.get(tp, ()):
+                cursor.heard = now
                 if cursor.end != end:
                     cursor.end = end
                     sensors.on_tp_end(tp, end)

@@ -19,6 +19,7 @@ that it costs here.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from math import inf
 from typing import Any, Protocol
 
 from faust._machines.acks import Acks
@@ -361,6 +362,7 @@ class Cursor(Effects):
         position: Next offset the reader has not finished with, where acks are in order.
         acks: The interval set, where acks are concurrent or by hand; then `committable` asks it.
         end: End of the log as last heard, for lag.
+        heard: When that was (Unix time, seconds); -inf before the first answer.
         waiting: Batches that were handed to the reader and are not used up.
         by_hand: Are its events acknowledged by hand (set when it first writes a table)?
         commits: Is its progress committed (``acks=True``)?
@@ -373,6 +375,7 @@ class Cursor(Effects):
         "commits",
         "end",
         "floor",
+        "heard",
         "position",
         "reader",
         "task",
@@ -388,6 +391,7 @@ class Cursor(Effects):
         self.position = position
         self.acks: Acks | None = None
         self.end = position
+        self.heard = -inf
         self.waiting = 0
         self.by_hand = False
         self.commits = True

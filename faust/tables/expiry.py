@@ -8,7 +8,8 @@ time, and nothing more.  The watermark stands in each commit; after a crash it g
 - *Relative to now* the clock is the worker's.
 - *Idle*: while all readers of the task stand at the end of their partitions and do not move, the
   time that passes on the worker's clock counts on top of the watermark: the last window of a
-  stream that has ended closes, too.
+  stream that has ended closes, too.  It counts up to the last answer of the broker that said so:
+  while it is away nobody knows what has been written.
 - *Too late*: what is written to a window that is closed already is left out, counted
   (`Expiry.late`) and logged.  Otherwise one window would close twice, and whether a late event
   counts would depend on when the last sweep was.
@@ -274,7 +275,8 @@ class _Part:
         busy = any(cursor.lag or cursor.waiting for cursor in cursors)
         if busy or places != self._idle_at or self._idle_since > now:
             self._idle_at, self._idle_since, self._idle_time = places, now, self._finished
-        return max(self._finished, self._idle_time + now - self._idle_since)
+        known = min([now, *(cursor.heard for cursor in cursors)])
+        return max(self._finished, self._idle_time + max(0.0, known - self._idle_since))
 
 
 class _Pace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ class World:
         run = self.runs.get(partition)
         if run is None:
             run = self.runs[partition] = TaskRun(f"t{partition}", partition, len(self.runs) + 1)
-            Cursor(run, TP("source", partition), "hand", 0)
+            Cursor(run, TP("source", partition), "hand", 0).heard = inf
         return run
 
     def add(self, table: Any, *partitions: int) -> Any:
@@ -117,6 +118,7 @@ class World:
             run.current().finish()
             run.cursors[0].position += 1
             run.cursors[0].end = run.cursors[0].position
+            run.cursors[0].heard = inf
         except BaseException:
             run.current().undo()
             raise

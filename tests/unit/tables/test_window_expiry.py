@@ -8,6 +8,7 @@ import operator
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,18 @@ def test_a_task_that_lags_is_not_idle(world: World) -> None:
     for _ in range(3):
         assert run(world.expire(table)) == 0
         world.clock.now += 1000
+
+
+def test_a_broker_that_is_away_makes_no_stream_idle(world: World) -> None:
+    """What was written meanwhile would be too late for windows that were closed meanwhile."""
+    table = world.add(counting(world).tumbling(10, expires=5))
+    with world.event(1004.0):
+        table["k"] += 1
+    cursor = world.run().cursors[0]
+    for heard, closed in ((-inf, 0), (START, 0), (START + 10.5, 0), (START + 11.0, 1)):
+        cursor.heard = heard
+        assert run(world.expire(table)) == closed
+        world.clock.now += 100
 
 
 def test_what_an_event_in_progress_uses_stays_until_it_is_over(world: World) -> None:
