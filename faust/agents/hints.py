@@ -1,17 +1,21 @@
 """Which tables a function refers to: read from its code, before any event has come.
 
-A hint, not a proof: it looks at the globals and closures that the function's code names, and at
-what those functions name in turn.  What it misses (a table reached through an attribute or an
+A hint, not a proof: it looks at the globals and closures that the function's code names, at what
+these hold (attributes, items of lists and dictionaries), and at what such functions name in turn.  What it misses (a table reached through an attribute or an
 argument) is learned when the table is first written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 __all__ = ["tables_named_by"]
+
+#: So many items of a list or dictionary are looked at.
+MAX_ITEMS = 100
 
 
 def tables_named_by(fun: Callable[..., Any], tables: Mapping[str, Any]) -> set[str]:
@@ -59,8 +63,13 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _attributes(value: Any, seen: set[int]) -> Iterator[Any]:
-    """What an object holds that the function may use: ``repository.totals``."""
+    """What an object holds that the function may use: ``repository.totals``, ``panes["hour"]``."""
     if isinstance(value, FunctionType | ModuleType | type) or id(value) in seen:
         return
     seen.add(id(value))
-    yield from list(getattr(value, "__dict__", {}).values())
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        yield from islice(value, MAX_ITEMS)
+    else:
+        yield from list(getattr(value, "__dict__", {}).values())

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from faust.testing.closing import Closing
 from faust.testing.oracle import Truth
 from faust.testing.scenario import Scenario
 from faust.testing.sharing import Learning, Sharing
@@ -349,7 +350,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     each.name: each
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
-        ByHand, Windowed, Learning,
+        ByHand, Windowed, Learning, Closing,
     )
 }  # fmt: skip
 

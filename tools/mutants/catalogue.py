@@ -51,6 +51,13 @@ MACHINE = "faust/_machines/restore.py"
 SHARING = "faust/tables/sharing.py"
 
 MUTANTS = (
+    Mutant(
+        "the watermark of the last commit is not restored",
+        "faust/tables/base.py",
+        "            self.expiry.restore(partition, value)\n",
+        "            pass\n",
+        scenario="closing",
+    ),
     # -- what `design.md` was broken with --------------------------------------------------
     Mutant(
         "a cut takes what an event in progress has written",
