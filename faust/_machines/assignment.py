@@ -7,60 +7,38 @@ Three things are wanted, in this order:
    one worker after the other it may be that nobody knows all topics of a group; then those count
    that know the most, and a topic that its task's owner does not know waits.)
 2. *Stickiness.*  Among all balanced plans, one that moves the fewest tasks from where they are.
-3. *Warmth.*  What must move goes, where it can, to a member that has local state of it.
+3. *Warmth.*  What must move goes, where it can, to a member that has local state of it; and what
+   came last goes first, so that a worker that comes back gets what it had.
 
-With *n* tasks for *m* members, each gets ``n // m``, and ``n % m`` of them one more.  The only
-choice is who has the *extra* in each group.  It is a flow (groups send extras to members) with
-convex costs: first the sum of the squares of the totals, then one for each extra that goes to a
-member which does not hold that many already.  `_Extras` sends one extra after the other along a
-cheapest path, displacing earlier ones where that is cheaper; so the result is optimal, and a second
-round, with the moves half done, comes to the same plan.
+`extras` says how many tasks each member gets, `matching` which.  That is where tasks are to be *in
+the end* (`assign`).  `handover` says where they are meanwhile: a task with tables stays where it is
+until its next owner's copy has caught up; and `standbys` where copies of them are kept.
 
 *Cooperative* (KIP-429): a task that another member still owns is withheld from its new owner in
 this generation.  Its owner sees that it is not in its part, revokes it and joins again; then it
 is given out.  Of several claims that of the latest generation makes the owner (the others were
 fenced), but whoever makes one may still have the task open, so all of them are waited for.
+
+Rounds converge: a plan is made from who owns what and who has how much state of it, and when its
+moves are made and its copies have caught up, the same plan comes out again.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from faust._machines.copartition import TaskGroup, TaskId
+from faust._machines.extras import Place, quotas
+from faust._machines.handover import hand_over
+from faust._machines.matching import Giver, match
+from faust._machines.memberstate import ACCEPTABLE_LAG, MemberState, owners_of, who_knows_most
+from faust._machines.standbys import place_standbys
 
-__all__ = ["ACCEPTABLE_LAG", "MemberState", "Plan", "assign", "plan", "withhold"]
-
-#: A copy that is at most so many records behind has caught up: its task may move there.  What is
-#: left is applied while the task stands still, and so many records take less than a tenth of a
-#: second; a smaller number would never be reached where a table is written all the time.
-ACCEPTABLE_LAG = 10_000
+__all__ = ["ACCEPTABLE_LAG", "MemberState", "Plan", "assign", "plan", "realise", "withhold"]
 
 _NONE: frozenset[TaskId] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberState:
-    """What a member says of itself when it joins.
-
-    Attributes:
-        topics: The source topics that it knows.
-        owned: The tasks it has open now.
-        generation: The generation in which they were given to it; -1 if it owns none.
-        since: For each owned task, the generation since which it has had it without a break.
-        standbys: Tasks of which it has been told to keep a copy.
-        lags: For each task of which it has local state (a copy that it keeps, or what was left
-            behind in its data directory): how many changelog records, of all tables of the task,
-            lie between that state and what is committed, as far as it knows.
-    """
-
-    topics: frozenset[str]
-    owned: frozenset[TaskId] = _NONE
-    generation: int = -1
-    since: Mapping[TaskId, int] = field(default_factory=dict)
-    standbys: frozenset[TaskId] = _NONE
-    lags: Mapping[TaskId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,11 +47,12 @@ class Plan:
 
     Attributes:
         now: Member -> what it may own in this generation; what it owns beyond that it must revoke.
-        target: Member -> what it will own when every move has been made.
+        target: Member -> what it will own when this plan's moves have been made.
         withheld: Tasks that wait until another member has revoked them.
         unassigned: Tasks that no member can have: there is none, or none knows any of their topics.
         standbys: Member -> tasks of which it keeps a copy, those that it is to get included.
-        warming: Member -> those of its standbys that will be moved to it once they have caught up.
+        warming: Member -> what will be moved to it once its copy, which is among its standbys, has
+            caught up.  (There may be more to move than may be copied at once.)
     """
 
     now: Mapping[str, frozenset[TaskId]]
@@ -89,215 +68,136 @@ class Plan:
         return bool(self.withheld)
 
 
-def plan(members: Mapping[str, MemberState], groups: Sequence[TaskGroup]) -> Plan:
-    """Assign all tasks of ``groups`` and withhold what is still owned elsewhere."""
-    return withhold(members, assign(members, groups), groups)
+def plan(
+    members: Mapping[str, MemberState], groups: Sequence[TaskGroup], replicas: int = 0
+) -> Plan:
+    """Assign all tasks of ``groups``, and say where they are meanwhile, and where copies are."""
+    return realise(members, assign(members, groups), groups, replicas)
 
 
-# -- the target ----------------------------------------------------------------
+def realise(
+    members: Mapping[str, MemberState],
+    ideal: Mapping[str, Collection[TaskId]],
+    groups: Sequence[TaskGroup],
+    replicas: int = 0,
+) -> Plan:
+    """Come as close to ``ideal`` as can be now.
+
+    Arguments:
+        members: The members.
+        ideal: Who is to own what in the end, as by `assign`.
+        groups: All tasks; those of a group that has changelogs are handed over warm.
+        replicas: How many copies of each of these other members keep.
+
+    Raises:
+        ValueError: ``ideal`` gives a task to two members, or to a member that is not there.
+    """
+    _check(members, ideal)
+    moves = hand_over(members, ideal, groups)
+    copies = place_standbys(members, moves.target, groups, replicas)
+    warming = moves.warm_up(members, copies)
+    standbys = {name: frozenset(copies[name] | warming[name]) for name in members}
+    return replace(
+        withhold(members, moves.target, groups),
+        standbys=standbys,
+        warming={name: frozenset(tasks) for name, tasks in warming.items()},
+    )
+
+
+# -- where they are to be in the end -------------------------------------------
 
 
 def assign(
     members: Mapping[str, MemberState], groups: Sequence[TaskGroup]
 ) -> dict[str, frozenset[TaskId]]:
     """Return for each member the tasks it is to own in the end."""
-    owners = _owners(members)
-    places = [place for group in groups if (place := _Place.of(group, members, owners))]
-    quotas = _quotas(places, sorted(members))
+    owners = owners_of(members)
+    states = _who_has_state(members)
+    places = [place for group in groups if (place := _place(group, members, owners, states))]
+    counts = quotas(places, sorted(members))
     target: dict[str, set[TaskId]] = {member: set() for member in members}
     for place in places:
-        _distribute(place, quotas[place.group.name], members, target)
+        _distribute(place, counts[place.group.name], states, target)
     return {member: frozenset(tasks) for member, tasks in target.items()}
 
 
-def _owners(members: Mapping[str, MemberState]) -> dict[TaskId, str]:
-    """Who owns each task: whoever claims it by the latest generation; if two do, nobody."""
-    claims: dict[TaskId, list[tuple[int, str]]] = defaultdict(list)
+#: How warm a member is to a task, best first: its copy has caught up, it has one, it will have one.
+_CAUGHT_UP, _BEHIND, _CLASSES = 0, 1, 2
+
+#: Task -> (class, lag, member), best first.
+_States = Mapping[TaskId, list[tuple[int, int, str]]]
+
+
+def _who_has_state(members: Mapping[str, MemberState]) -> _States:
+    found: dict[TaskId, list[tuple[int, int, str]]] = defaultdict(list)
     for name, member in members.items():
-        for task in member.owned:
-            claims[task].append((member.generation, name))
-    owners = {}
-    for task, claimed in claims.items():
-        latest = max(claimed)
-        if sum(generation == latest[0] for generation, _ in claimed) == 1:
-            owners[task] = latest[1]
-    return owners
+        for task, lag in member.lags.items():
+            found[task].append((_CAUGHT_UP if lag <= ACCEPTABLE_LAG else _BEHIND, lag, name))
+        for task in member.standbys - member.lags.keys():
+            found[task].append((_BEHIND, _UNKNOWN, name))
+    for each in found.values():
+        each.sort()
+    return found
 
 
-@dataclass(frozen=True)
-class _Place:
-    """One group, the members that may have its tasks, and what they have."""
-
-    group: TaskGroup
-    eligible: list[str]
-    held: dict[str, list[TaskId]]
-
-    @classmethod
-    def of(
-        cls,
-        group: TaskGroup,
-        members: Mapping[str, MemberState],
-        owners: Mapping[TaskId, str],
-    ) -> _Place | None:
-        """Look at ``group``; ``None`` where nobody may have it."""
-        known = {name: len(m.topics.intersection(group.topics)) for name, m in members.items()}
-        most = max(known.values(), default=0)
-        if most == 0:
-            return None
-        eligible = sorted(name for name, count in known.items() if count == most)
-        held: dict[str, list[TaskId]] = {name: [] for name in eligible}
-        for task in group.tasks():
-            if (owner := owners.get(task)) in held:
-                held[owner].append(task)
-        return cls(group, eligible, held)
-
-    @property
-    def share(self) -> int:
-        """What every member gets at least."""
-        return self.group.partitions // len(self.eligible)
-
-    @property
-    def extras(self) -> int:
-        """How many members get one more."""
-        return self.group.partitions % len(self.eligible)
-
-    def settled(self) -> set[str]:
-        """The members that would have to give up a task if they did not get an extra."""
-        return {name for name, tasks in self.held.items() if len(tasks) > self.share}
+_UNKNOWN = 1 << 62
 
 
-def _quotas(places: Sequence[_Place], names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return group -> member -> how many tasks."""
-    extras = _Extras(places, names)
-    for index, place in enumerate(places):
-        for _ in range(place.extras):
-            extras.send(index)
-    return {
-        place.group.name: {
-            name: place.share + (name in extras.taken[index]) for name in place.eligible
-        }
-        for index, place in enumerate(places)
-    }
-
-
-class _Extras:
-    """Extras of groups flowing to members, one cheapest path at a time."""
-
-    def __init__(self, places: Sequence[_Place], names: Sequence[str]) -> None:
-        self._places = places
-        self._settled = [place.settled() for place in places]
-        #: For each group, the members that have its extra.
-        self.taken: list[set[str]] = [set() for _ in places]
-        self._load: Counter[str] = Counter(dict.fromkeys(names, 0))
-        for place in places:
-            self._load.update(dict.fromkeys(place.eligible, place.share))
-        #: One unit of balance is worth more than all stickiness together.
-        self._weight = 2 * sum(place.extras for place in places) + 1
-
-    def send(self, source: int) -> None:
-        """Give one more extra of group ``source`` to some member."""
-        direct = self._cheapest_direct(source)
-        if direct is not None:
-            self._give(source, direct, new=True)
-        else:
-            self._follow(source)
-
-    def _cheapest_direct(self, source: int) -> str | None:
-        """A member that no path can beat: the least load there is, and it keeps what it has."""
-        least = min(self._load.values())
-        for name in self._places[source].eligible:
-            if (
-                self._load[name] == least
-                and name in self._settled[source]
-                and name not in self.taken[source]
-            ):
-                return name
+def _place(
+    group: TaskGroup,
+    members: Mapping[str, MemberState],
+    owners: Mapping[TaskId, str],
+    states: _States,
+) -> Place | None:
+    """Look at ``group``; ``None`` where nobody may have it."""
+    eligible = who_knows_most(members, group)
+    if not eligible:
         return None
-
-    def _give(self, group: int, name: str, *, new: bool) -> None:
-        self.taken[group].add(name)
-        if new:
-            self._load[name] += 1
-
-    def _follow(self, source: int) -> None:
-        """Bellman-Ford over the groups: each hop takes an extra that another group had placed."""
-        costs: dict[int, int] = {source: 0}
-        hops: dict[int, tuple[int, str]] = {}
-        for _ in self._places:
-            if not self._relax(costs, hops):
-                break
-        best = min(
-            (costs[group] + self._cost(group, name) + self._weight * (2 * load + 1), name, group)
-            for group in costs
-            for name, load in self._free(group)
-        )
-        _, name, group = best
-        self._give(group, name, new=True)
-        while group != source:
-            group_before, through = hops[group]
-            self.taken[group].remove(through)
-            self._give(group_before, through, new=False)
-            group = group_before
-
-    def _relax(self, costs: dict[int, int], hops: dict[int, tuple[int, str]]) -> bool:
-        changed = False
-        for group, cost in list(costs.items()):
-            for name, _ in self._free(group):
-                step = cost + self._cost(group, name)
-                for other, taken in enumerate(self.taken):
-                    if name not in taken:
-                        continue
-                    total = step - self._cost(other, name)
-                    if other not in costs or total < costs[other]:
-                        costs[other], hops[other] = total, (group, name)
-                        changed = True
-        return changed
-
-    def _free(self, group: int) -> Iterable[tuple[str, int]]:
-        taken = self.taken[group]
-        return [(n, self._load[n]) for n in self._places[group].eligible if n not in taken]
-
-    def _cost(self, group: int, name: str) -> int:
-        return 0 if name in self._settled[group] else 1
+    held: dict[str, list[TaskId]] = {name: [] for name in eligible}
+    since: dict[TaskId, int] = {}
+    warm: Counter[str] = Counter()
+    for task in group.tasks():
+        owner = owners.get(task)
+        if owner in held:
+            held[owner].append(task)
+            since[task] = members[owner].since.get(task, 0)
+        else:
+            warm.update(name for kind, _, name in states.get(task, ()) if kind == _CAUGHT_UP)
+    for tasks in held.values():
+        tasks.sort(key=lambda task: (since[task], task))
+    return Place(group, eligible, held, since, warm)
 
 
 def _distribute(
-    place: _Place,
-    quotas: Mapping[str, int],
-    members: Mapping[str, MemberState],
-    target: dict[str, set[TaskId]],
+    place: Place, counts: Mapping[str, int], states: _States, target: dict[str, set[TaskId]]
 ) -> None:
-    """Let members keep what fits their quota; give the rest first to who has state of it."""
-    kept = {name: place.held[name][: quotas[name]] for name in place.eligible}
-    room = {name: quotas[name] - len(tasks) for name, tasks in kept.items()}
-    for name, tasks in kept.items():
-        target[name].update(tasks)
-    at_home = {task for tasks in kept.values() for task in tasks}
-    moving = [task for task in place.group.tasks() if task not in at_home]
-    for task in _give_to_the_warm(moving, place, members, room, target):
-        name = max(place.eligible, key=room.__getitem__)
-        target[name].add(task)
-        room[name] -= 1
-
-
-def _give_to_the_warm(
-    moving: Sequence[TaskId],
-    place: _Place,
-    members: Mapping[str, MemberState],
-    room: dict[str, int],
-    target: dict[str, set[TaskId]],
-) -> list[TaskId]:
-    """Place the tasks of which somebody with room has state; return the others."""
-    cold = []
-    for task in moving:
-        warm = [name for name in place.eligible if room[name] and task in members[name].lags]
-        if warm:
-            name = max(warm, key=room.__getitem__)
-            target[name].add(task)
+    """Let members keep what fits; give the rest first to who has state of it."""
+    eligible = set(place.eligible)
+    room = {name: counts[name] - len(tasks) for name, tasks in place.held.items()}
+    at_home = {task for tasks in place.held.values() for task in tasks}
+    orphans = [task for task in place.group.tasks() if task not in at_home]
+    givers = [Giver(len(orphans), orphans)]
+    for name, free in room.items():
+        if free < 0:
+            givers.append(Giver(-free, place.held[name][::-1]))
+            room[name] = 0
+    moving = {task for giver in givers for task in giver.tasks}
+    choices = {
+        task: [(kind, name) for kind, _, name in found if name in eligible]
+        for task in moving
+        if (found := states.get(task))
+    }
+    moved = match(givers, choices, room, _CLASSES)
+    for giver in givers:
+        left = giver.count - sum(task in moved for task in giver.tasks)
+        for task in [task for task in giver.tasks if task not in moved][:left]:
+            name = max(place.eligible, key=room.__getitem__)
+            moved[task] = name
             room[name] -= 1
-        else:
-            cold.append(task)
-    return cold
+    for name, tasks in place.held.items():
+        target[name].update(task for task in tasks if task not in moved)
+    for task, name in moved.items():
+        target[name].add(task)
 
 
 # -- what may be owned now -----------------------------------------------------
@@ -314,7 +214,7 @@ def withhold(
         ValueError: the target gives a task to two members, or to a member that is not there.
     """
     _check(members, target)
-    owners = _owners(members)
+    owners = owners_of(members)
     open_at: dict[TaskId, set[str]] = defaultdict(set)
     for name, member in members.items():
         for task in member.owned:

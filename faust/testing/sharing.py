@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from faust.testing.oracle import Truth
@@ -93,10 +94,10 @@ class Learning(Scenario):
         count = app.Table(
             "count", default=int, key_type=str, value_type=int, partitions=self.partitions
         )
-        holder = [count]
+        holder = deque([count])  # where no look at the agents' code finds it
         named = app.Table("named", default=int, key_type=str, value_type=int)
 
-        async def add(tables: list[Any], event: Any, amount: int) -> None:
+        async def add(tables: deque[Any], event: Any, amount: int) -> None:
             (table,) = tables
             before = table[event.value["key"]]
             await env.work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def topics(app: faust.App, partitions: int = 1) -> tuple[Any, Any]:
     return left, right
 
 
-def adder(sums: list[Any], began: list[Any], pause: float) -> Any:
+def adder(sums: deque[Any], began: list[Any], pause: float) -> Any:
     """An agent's function whose table no look at its code can find."""
 
     async def add(values: Any) -> None:
@@ -39,7 +40,7 @@ def adder(sums: list[Any], began: list[Any], pause: float) -> Any:
 async def test_two_agents_with_one_table_by_argument_lose_no_update(world: World) -> None:
     app, began = world.app(), list[int]()
     left, right = topics(app)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
     app.agent(left, name="left")(adder(holder, began, 0.003))
     app.agent(right, name="right")(adder(holder, began, 0.005))
     async with app:
@@ -55,7 +56,7 @@ async def test_two_agents_with_one_table_by_argument_lose_no_update(world: World
 async def test_what_was_learned_in_one_partition_holds_for_all(world: World) -> None:
     app, began = world.app(), list[int]()
     left, right = topics(app, 3)
-    holder = [app.Table("sums", default=int, partitions=3, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=3, key_type=str, value_type=int)])
     app.agent(left, name="left")(adder(holder, began, 0.003))
     app.agent(right, name="right")(adder(holder, began, 0.005))
     async with app:
@@ -81,7 +82,7 @@ async def test_the_event_that_finds_out_is_handed_out_again_even_if_its_agent_sw
 ) -> None:
     app, swallowed = world.app(), []
     left, right = topics(app)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     @app.agent(left, name="left")
     async def first(values: Any) -> None:
@@ -109,7 +110,7 @@ async def test_the_event_that_finds_out_is_handed_out_again_even_if_its_agent_sw
 async def test_lists_of_events_are_handed_out_again_too(world: World) -> None:
     app, lists = world.app(), []
     left, right = topics(app)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     @app.agent(left, name="left")
     async def first(values: Any) -> None:
@@ -135,7 +136,7 @@ async def test_lists_of_events_are_handed_out_again_too(world: World) -> None:
 async def test_an_agent_that_waits_for_the_one_that_must_wait_for_it_is_told(world: World) -> None:
     app, told = world.app(agent_error_policy="skip"), []
     left, right = topics(app)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     @app.agent(right, name="right")
     async def answers(values: Any) -> Any:
@@ -165,7 +166,7 @@ def test_a_stream_that_acknowledges_by_hand_shares_no_table(world: World, first:
     async def check() -> None:
         app = world.app(agent_error_retries=0)
         left, right = topics(app)
-        holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+        holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
         @app.agent(left, name="left")
         async def by_hand(values: Any) -> None:
@@ -245,7 +246,7 @@ def test_agents_inside_events_elsewhere_when_it_is_learned_lose_no_update_there(
     async def check() -> None:
         app, began = world.app(), list[int]()
         left, right = topics(app, 2)
-        holder = [app.Table("sums", default=int, partitions=2, key_type=str, value_type=int)]
+        holder = deque([app.Table("sums", default=int, partitions=2, key_type=str, value_type=int)])
 
         async def slow(values: Any) -> None:
             async for value in values:
@@ -285,7 +286,7 @@ async def test_a_table_is_shared_with_a_third_agent_by_one_that_has_a_gate_alrea
     left, right = topics(app)
     third = app.topic("third", internal=True, partitions=1, value_type=int)
     named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     @app.agent(left, name="left")
     async def both(values: Any) -> None:
@@ -325,7 +326,7 @@ async def test_who_is_inside_when_its_gate_is_made_for_others_too_is_waited_for(
     app, began = world.app(), list[str]()
     left, right = topics(app)
     named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
     pauses = {"left": 0.0, "right": 0.0, "third": 0.0, "fourth": 0.0}
 
     async def wait(who: str) -> None:
@@ -378,7 +379,7 @@ async def test_who_has_read_before_its_gate_was_for_others_too_is_refused_though
     left, right = topics(app)
     third = app.topic("third", internal=True, partitions=1, value_type=int)
     named = app.Table("named", default=int, partitions=1, key_type=str, value_type=int)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     async def add(value: int, before_it: float, behind_it: float) -> None:
         before = holder[0].get("all", 0)
@@ -422,7 +423,7 @@ async def test_who_has_read_before_its_gate_was_for_others_too_is_refused_though
 async def test_an_event_that_waits_for_more_of_its_list_holds_no_gate(world: World) -> None:
     app = world.app()
     left, right = topics(app)
-    holder = [app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)]
+    holder = deque([app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)])
 
     async def look_up(value: int) -> int:
         await asyncio.sleep(1.0)
