@@ -158,7 +158,7 @@ class Feed:
 
     def release(self, cursor: Cursor, batch: BatchLike, handled: int) -> None:
         """A batch is used up: let more be fetched, count it."""
-        cursor.waiting -= 1
+        cursor.used_up()
         self._on_release(cursor.tp, len(batch.data))
         busy, self.busy = self.busy, 0.0
         if self.on_batch is not None:

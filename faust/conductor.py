@@ -206,8 +206,8 @@ class TopicConductor(Service):
         return {tp: max(cursor.lag for cursor, _ in pairs) for tp, pairs in self._cursors.items()}
 
     def cursors(self) -> Iterable[Cursor]:
-        """Iterate over all cursors."""
-        return (cursor for pairs in self._cursors.values() for cursor, _ in pairs)
+        """Return all cursors as they are now (also for another thread)."""
+        return [cursor for pairs in list(self._cursors.values()) for cursor, _ in list(pairs)]
 
     # -- as a set of topics ------------------------------------------------------------
 

@@ -117,6 +117,8 @@ class Committer:
         self._lock = asyncio.Lock()
         #: When something was last committed, or there was nothing to commit (monotonic).
         self.last_progress = clock.monotonic()
+        #: Has a commit been begun since, with the group's leave?  Then it is waited for.
+        self.trying = False
         #: Why the last commit failed, "" if it did not.
         self.trouble = ""
 
@@ -174,8 +176,10 @@ class Committer:
         """
         async with self._lock:
             if self._generation() < 0:
+                self.trying = False
                 return False  # whatever we have is not ours: a broker might not even fence it
             cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
+            self.trying = bool(cuts)
             if not cuts:
                 self.last_progress = self._clock.monotonic()
                 self.trouble = ""
@@ -199,6 +203,7 @@ class Committer:
                     cut.undo()
             if committed:
                 self.last_progress = self._clock.monotonic()
+                self.trying = False
                 offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
                 self._sensors.on_commit_completed(self._consumer, states, offsets)
                 self._on_committed(offsets)

@@ -378,6 +378,20 @@ class Engine:
                 self.caught_up.set()
 
     @property
+    def is_made(self) -> bool:
+        """Are all parts there?"""
+        return self._made
+
+    def background_tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that commit, clean up and follow."""
+        tasks = (self._committing, self._cleaning, self._following)
+        return [task for task in tasks if task is not None]
+
+    def rebalance_tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that a rebalance waits in: its own, and those that start tasks."""
+        return [*self.rebalancer.running(), *self.starting.values()]
+
+    @property
     def generation(self) -> int:
         """The generation we are in; -1 outside of any, and while we are still starting."""
         return self.rebalancer.generation if self._made else -1

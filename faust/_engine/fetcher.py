@@ -62,6 +62,10 @@ class Fetcher:
         """Is there nothing to fetch?"""
         return not self._incarnations
 
+    def running(self) -> list[asyncio.Task[None]]:
+        """Return the task that fetches, if it does."""
+        return [] if self._task is None else [self._task]
+
     # -- all of this on the I/O loop --------------------------------------------------
 
     def begin(self) -> None:
@@ -78,6 +82,8 @@ class Fetcher:
 
     def start(self, positions: Mapping[TP, int], incarnation: int) -> None:
         """Read these partitions from these positions, for this run of their task."""
+        if self.idle:  # nobody was asked meanwhile: that was no silence
+            self.last_answer = self._clock.monotonic()
         for tp in positions:
             self._incarnations[tp] = incarnation
         self._reader.assign(positions)

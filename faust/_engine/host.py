@@ -81,6 +81,9 @@ class Host(Connected):
         self._task_readers = TaskReaders()
         self._starting_late: asyncio.Task[None] | None = None
         self._ready = False
+        #: What starting, or stopping, waits for now, in words.
+        self.doing = ""
+        self._stopping = False
 
     # What App provides ------------------------------------------------------------------
 
@@ -190,11 +193,15 @@ class Host(Connected):
         """Start (see the module's docstring)."""
         self.failure = None
         self.failed = asyncio.Event()
+        self._stopping = False
         self._check_guarantee()
         self.prepare_directories()
+        self.doing = "starting: waiting for a broker"
         await self._connect_for_work()
         if self.conf.reply_create_topic:
+            self.doing = "starting: the reply topic"
             await self.start_replies()
+        self.doing = "starting"
         await self.prepare_processing()
         if self.should_process and (self.agents or self._streams_of_no_agent or len(self.topics)):
             await self._start_processing()
@@ -235,7 +242,9 @@ class Host(Connected):
             await start_again(agent)
         await self._settle()
         self.engine = Engine(self, self.connection)
+        self.doing = "starting: topics are looked for and created"
         await self.engine.start()
+        self.doing = "starting: joining the group, restoring tables"
         waiting = {
             asyncio.ensure_future(self.engine.caught_up.wait()),
             asyncio.ensure_future(self.failed.wait()),
@@ -273,6 +282,7 @@ class Host(Connected):
             await self.on_started_init_extra_tasks()
             await self.on_started_init_extra_services()
         self._ready = True
+        self.doing = ""
         logger.info("Worker ready")
 
     async def on_started_init_extra_tasks(self) -> None:
@@ -322,13 +332,23 @@ class Host(Connected):
         """Does this worker hold partition 0 of the leader topic?"""
         return False
 
+    @property
+    def background(self) -> Background | None:
+        """What runs tasks and timers, once it does."""
+        return self._background
+
     def not_ready_because(self) -> str:
         """Return why this worker is not (fully) working; "" if it is."""
         if self.failure is not None:
             return f"crashed: {self.failure}"
+        starting = self.doing or "starting"
         if not self.started or self.engine is None:
-            return "starting" if self.should_process and self.agents else ""
-        return self.engine.not_ready_because() or ("" if self._ready else "starting")
+            return starting if self.should_process and self.agents else ""
+        if self._stopping or not self.engine.is_made:
+            return starting
+        if self.rebalancing and not self.engine.tasks:
+            return "a rebalance is under way, and nothing is owned yet"
+        return self.engine.not_ready_because() or ("" if self._ready else starting)
 
     # -- crashes ---------------------------------------------------------------------------------
 
@@ -421,19 +441,25 @@ class Host(Connected):
     async def on_stop(self) -> None:
         """Stop (see the module's docstring); every step is tried, whatever an earlier one said."""
         self._ready = False
-        steps: list[Callable[[], Any]] = [self._stop_background, self._stop_processing]
+        self._stopping = True
+        steps: list[tuple[str, Callable[[], Any]]] = [
+            ("timers, tasks and services are being stopped", self._stop_background),
+            ("events are being finished, the last commit is made", self._stop_processing),
+        ]
         if self._reply_reader is not None:
-            steps.append(self._reply_reader.stop)
+            steps.append(("the reader of answers is being stopped", self._reply_reader.stop))
         if self.connection is not None:
-            steps.append(self.connection.close)
-        steps.append(self._stop_tables)
-        for step in steps:
+            steps.append(("what was sent is being delivered", self.connection.close))
+        steps.append(("tables are being closed", self._stop_tables))
+        for doing, step in steps:
+            self.doing = doing
             try:
                 await step()
             except Exception as exc:
                 if self.failure is None:
                     self.failure = exc
                 logger.error("Stopping: %s", exc)
+        self.doing = ""
         self._reply_reader = None
         self.connection = None
         self.tables.frozen = False

@@ -144,6 +144,10 @@ class Rebalancer:
             loop.create_task(self._look_at_topics(), name="faust-topics"),
         ]
 
+    def running(self) -> list[asyncio.Task[None]]:
+        """Return the task that joins, if it does."""
+        return self._tasks[:1]
+
     def request_rejoin(self, reason: str) -> None:
         """What we read has changed: join again."""
         self._rejoin_reason = reason

@@ -44,6 +44,8 @@ class Background:
         self._is_leader = is_leader
         self._on_crash = on_crash
         self._running: list[asyncio.Task[None]] = []
+        #: Timers and crontabs that run now -> when they began, monotonic.
+        self.busy: dict[asyncio.Task[None], float] = {}
         self._stopping = False
 
     def start(self, tasks: list[TaskSpec], timers: list[TimerSpec]) -> None:
@@ -91,11 +93,20 @@ class Background:
         while True:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             started = self._clock.monotonic()
-            if self._may_run(spec):
-                await self._call(spec.fun)
+            await self._run_once(spec)
             turn = max(turn + 1, ceil((self._clock.monotonic() - begin) / interval))
             soonest = started + interval - spec.max_drift_correction
             due = max(begin + turn * interval, soonest)
+
+    async def _run_once(self, spec: TimerSpec) -> None:
+        if not self._may_run(spec):
+            return
+        task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # it is one
+        self.busy[task] = self._clock.monotonic()
+        try:
+            await self._call(spec.fun)
+        finally:
+            del self.busy[task]
 
     async def _run_cron(self, spec: TimerSpec) -> None:
         """Run at the entry's times; of those that passed meanwhile, only the first is run."""
@@ -105,8 +116,7 @@ class Background:
         due = cron.next_after(self._clock.time())
         while True:
             await self._until(due)
-            if self._may_run(spec):
-                await self._call(spec.fun)
+            await self._run_once(spec)
             due = cron.next_after(max(due, self._clock.time() - 60.0))
             while due < self._clock.time() - 1.0:
                 due = cron.next_after(due)

@@ -75,6 +75,11 @@ class Acks:
         return next(iter(self._outstanding), self._next)
 
     @property
+    def next_offset(self) -> int:
+        """Next offset that will be handed out, if it exists."""
+        return self._next
+
+    @property
     def outstanding(self) -> int:
         """How many events were handed out and are not finished."""
         return len(self._outstanding)

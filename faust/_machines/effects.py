@@ -367,6 +367,7 @@ class Cursor(Effects):
         by_hand: Are its events acknowledged by hand (set when it first writes a table)?
         commits: Is its progress committed (``acks=True``)?
         floor: Lowest offset whose effects are still held back (`faust._machines.withheld`).
+        gap: Where a gap ends that follows what waits; 0 if none is known.
     """
 
     __slots__ = (
@@ -375,6 +376,7 @@ class Cursor(Effects):
         "commits",
         "end",
         "floor",
+        "gap",
         "heard",
         "position",
         "reader",
@@ -396,6 +398,7 @@ class Cursor(Effects):
         self.by_hand = False
         self.commits = True
         self.floor: int | None = None
+        self.gap = 0
         task.cursors.append(self)
 
     @property
@@ -405,6 +408,11 @@ class Cursor(Effects):
             return self.position
         position = self.acks.position
         return position if self.floor is None else min(position, self.floor)
+
+    @property
+    def next_offset(self) -> int:
+        """Next offset that the reader will be handed, or is inside of."""
+        return self.position if self.acks is None else self.acks.next_offset
 
     def is_done(self, offset: int) -> bool:
         """Has the reader finished with the event at ``offset``?"""
@@ -416,11 +424,19 @@ class Cursor(Effects):
     def skip_gap(self, position: int) -> None:
         """What lies below ``position`` and was not handed out does not exist (markers, gaps)."""
         if self.waiting:
+            self.gap = position  # once all that waits is used up
             return
         if self.acks is not None:
             self.acks.skip_to(position)
         elif position > self.position:
             self.position = position
+
+    def used_up(self) -> None:
+        """A batch was used up; a gap behind the last one is passed now."""
+        self.waiting -= 1
+        if self.gap and not self.waiting and self.task.open:
+            gap, self.gap = self.gap, 0
+            self.skip_gap(gap)
 
     @property
     def lag(self) -> int:

@@ -470,6 +470,7 @@ class Monitor(Sensor):
             "http_response_latency": list(self.http_response_latency),
             "http_response_latency_avg": self.http_response_latency_avg,
             "metric_counts": dict(self.metric_counts),
+            "stalled": [] if self.app is None else self.app.inspector.standing(),
             "uptime": round(self.time() - self._started_at, 1),
         }
 

@@ -36,3 +36,10 @@ async def send_all(topic: Any, values: Iterable[Any], **options: Any) -> None:
     """Send values, and wait until they are in the log."""
     for sent in [await topic.send(value, **options) for value in values]:
         await sent
+
+
+async def watched(app: Any, seconds: float, step: float = 1.0) -> None:
+    """Let virtual time pass while the app is watched, as the watchdog's thread does it."""
+    for _ in range(round(seconds / step)):
+        await asyncio.sleep(step)
+        app.inspector.look(step)

@@ -196,3 +196,27 @@ def test_a_task_that_is_over_lets_everybody_into_its_gate() -> None:
     assert run.gate.try_enter("a")
     run.close()
     assert run.gate.try_enter("b")
+
+
+def test_a_gap_behind_what_waits_is_passed_when_that_is_used_up() -> None:
+    """A transaction's marker came with the batch, and its reader stayed one behind for ever."""
+    run = TaskRun("t", 0, 1)
+    cursor = Cursor(run, TP("t", 0), "reader", 0)
+    cursor.waiting, cursor.end = 2, 11
+    cursor.skip_gap(11)
+    cursor.position = 5
+    cursor.used_up()
+    assert (cursor.position, cursor.lag) == (5, 6)
+    cursor.position = 10
+    cursor.used_up()
+    assert (cursor.position, cursor.lag) == (11, 0)
+
+
+def test_a_gap_is_not_passed_when_what_waits_is_thrown_away() -> None:
+    run = TaskRun("t", 0, 1)
+    cursor = Cursor(run, TP("t", 0), "reader", 0)
+    cursor.waiting = 1
+    cursor.skip_gap(11)
+    run.open = False
+    cursor.used_up()
+    assert cursor.position == 0

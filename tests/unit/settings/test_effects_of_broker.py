@@ -30,6 +30,7 @@ from faust.exceptions import (
     ImproperlyConfigured,
 )
 from faust.types import TP
+from tests.support.virtual_time import watched
 
 
 @pytest.fixture
@@ -354,14 +355,13 @@ def test_an_agent_that_stays_inside_one_event_is_named(
                 await asyncio.sleep(3600)
 
         async with app:
-            app.inspector.look(30)
+            await watched(app, 60)
             assert not caplog.records, "nothing is in progress"
             await send_all(app.topic("orders"), ["a"])
             await inside.wait()
-            for _ in range(3):
-                app.inspector.look(9)
+            await watched(app, 19)
             assert not warnings_in(caplog)
-            app.inspector.look(9)
+            await watched(app, 2)
             assert "agent slow has been inside the event at topic orders partition 0" in (
                 warnings_in(caplog)
             )
