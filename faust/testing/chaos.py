@@ -1,101 +1,27 @@
-"""What goes wrong in a simulation, and when: drawn from a seed."""
+"""Lets things go wrong in a simulation, as a plan says: each fault is a method of `Chaos`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Any
 
+from faust.testing import brokerfaults
 from faust.testing.crashpoints import CrashPoint, crash_points, points_of
 from faust.testing.harness import Harness, Worker
 from faust.testing.network import Weather
+from faust.testing.plan import Plan
+from faust.testing.processes import Step
+from faust.testing.scenario import Scenario
 
-__all__ = ["Chaos", "Plan"]
+__all__ = ["Chaos"]
 
 #: How long a crash at a chosen point is waited for (virtual seconds).
 AMBUSH_PATIENCE = 5.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What may go wrong.
-
-    Attributes:
-        seconds: How long it does (virtual seconds).
-        pause: Mean seconds between two faults.
-        weights: Fault -> how likely it is among the others.
-        weather: The network meanwhile.
-        gentle: Workers come and go in an orderly way and nothing else happens: no event may be
-            handled twice.
-        target: Number of the crash point that ambushes begin with.
-        focus: Crash here again and again.
-    """
-
-    seconds: float = 30.0
-    pause: float = 3.0
-    weights: dict[str, float] = field(default_factory=dict)
-    weather: Weather = field(default_factory=Weather)
-    gentle: bool = False
-    target: int = 0
-    focus: CrashPoint | None = None
-
-    @classmethod
-    def focused(cls, point: CrashPoint, seed: int) -> Plan:
-        """Return a plan that crashes at one point as often as anybody comes there."""
-        weights = {"ambush": 8.0, "leave": 1.0, "join": 1.5, "kill": 0.5, "freeze": 0.5}
-        weather = Weather(
-            latency=0.02, slow=0.05, slow_latency=1.0, lost=0.03, unanswered=0.04,
-            lost_sends=0.003 * (seed % 2),
-        )  # fmt: skip
-        return cls(pause=1.0, weights=weights, weather=weather, focus=point)
-
-    @classmethod
-    def draw(cls, random: Random, seed: int) -> Plan:
-        """Draw one: some seeds see everything, some one kind of fault only, some almost none."""
-        everything = {
-            "ambush": 4.0, "kill": 2.0, "freeze": 1.0, "cut_off": 1.0, "leave": 1.5, "join": 1.5,
-            "storm": 1.0, "jump": 0.5, "disk": 0.5,
-        }  # fmt: skip
-        weather = Weather(
-            latency=random.choice((0.0, 0.003, 0.02)),
-            slow=random.choice((0.0, 0.02, 0.1)),
-            slow_latency=random.choice((0.3, 1.0, 3.0)),
-            lost=random.choice((0.0, 0.0, 0.02)),
-            unanswered=random.choice((0.0, 0.0, 0.02)),
-            lost_sends=random.choice((0.0, 0.0, 0.002)),
-        )
-        kind = random.random()
-        if kind < 0.1:
-            calm = Weather(latency=weather.latency)
-            return cls(weights={"leave": 1.0, "join": 1.0}, weather=calm, gentle=True)
-        if kind < 0.35:
-            return cls(
-                pause=1.0,
-                weights={
-                    "ambush": 7.0,
-                    "storm": 1.0,
-                    "leave": 0.7,
-                    "join": 1.0,
-                    "cut_off": 0.3,
-                    "freeze": 0.4,
-                },
-                weather=replace(
-                    weather, latency=0.02, lost=0.03, unanswered=0.03, lost_sends=0.003
-                ),
-                target=seed * 4,
-            )
-        if kind < 0.55:
-            name = random.choice(list(everything))
-            everything = {name: 1.0, "join": 0.3}
-        return cls(
-            pause=random.choice((1.5, 3.0, 5.0)),
-            weights=everything,
-            weather=weather,
-            target=seed * 4,
-        )
+#: What a worker stands in when it is killed, the rarest first.
+PHASES = ("restorer", "committer", "rebalancer", "task_manager", "engine")
 
 
 class Chaos:
@@ -104,22 +30,27 @@ class Chaos:
     Arguments:
         harness: The world.
         plan: What may.
-        faults: Counts what did.
-        points: Counts the crash points that were hit.
+        scenario: What runs.
+
+    Attributes:
+        faults: What did go wrong, how often.
+        points: The crash points that were hit, how often.
+        kills: What a worker was doing when it was killed, how often.
     """
 
-    def __init__(
-        self, harness: Harness, plan: Plan, faults: Counter[str], points: Counter[CrashPoint]
-    ) -> None:
+    def __init__(self, harness: Harness, plan: Plan, scenario: Scenario) -> None:
         self.harness = harness
         self.plan = plan
-        self.faults = faults
-        self.points = points
+        self.scenario = scenario
+        self.faults: Counter[str] = Counter()
+        self.points: Counter[CrashPoint] = Counter()
+        self.kills: Counter[str] = Counter()
         self.random = Random(harness.seed + 2)
         self._table = crash_points()
         self._targets = sorted(set(self._table.values()))
         self._next_target = plan.target
         self._armed: tuple[frozenset[CrashPoint], float] | None = None
+        self._is_fresh = False
         self._pending: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         harness.loop.on_turn = self._on_turn
@@ -146,11 +77,14 @@ class Chaos:
         await asyncio.gather(*self._pending)
         harness.network.weather = Weather(latency=0.003, slow=0.0)
         harness.network.cut_off.clear()
+        harness.network.coordinator_moves = False
+        harness.network.heal()
         for worker in harness.workers:
             if worker.process is not None:
                 worker.process.resume()
             if worker.app is not None:
                 harness.disk(worker).failing = 0
+                harness.disk(worker).locked = False
         for worker in harness.workers:
             if worker.asked.is_set() and not await harness.until_ended(worker, 60.0):
                 harness.journal.findings.append(f"I5 progress: {worker.name} does not end")
@@ -206,13 +140,18 @@ class Chaos:
 
     def _strike(self, worker: Worker) -> None:
         self.faults["kill"] += 1
-        for point in self._where(worker):
-            self.points[point] += 1
+        points = self._where(worker)
+        self.points.update(points)
+        modules = {point.module for point in points}
+        inside = worker.process is not None and self.harness.journal.is_inside(worker.process)
+        idle = "event" if inside else "idle"
+        self.kills[next((phase for phase in PHASES if phase in modules), idle)] += 1
         self.harness.kill(worker)
 
     async def _ambush(self, worker: Worker) -> None:
         if self._armed is not None:
             return
+        self._is_fresh = True
         if self.plan.focus is not None:
             self._armed = (frozenset({self.plan.focus}), float("inf"))
             return
@@ -228,10 +167,11 @@ class Chaos:
         process = worker.process
         if not worker.running or process is None or process.state != "running":
             return
-        self.faults["freeze"] += 1
+        seconds = self.random.choice((1.0, 12.0, 25.0))
+        self.faults["zombie" if seconds > self.harness.session_timeout else "freeze"] += 1
         self.harness.journal.note("freeze", process.name)
         process.stop()
-        self._later(self.random.choice((1.0, 12.0, 25.0)), process.resume)
+        self._later(seconds, process.resume)
 
     async def _cut_off(self, worker: Worker) -> None:
         if not worker.running or worker.process is None:
@@ -282,20 +222,82 @@ class Chaos:
             self.faults["disk error"] += 1
             self.harness.disk(worker).failing = self.random.choice((1, 1, 3))
 
+    async def _everybody(self, worker: Worker) -> None:
+        for each in self.harness.workers:
+            await self._kill(each)
+
+    async def _lock(self, worker: Worker) -> None:
+        """Its process dies, and somebody else has its stores for a while."""
+        if worker.running and worker.app is not None and worker.app._conf is not None:
+            self.faults["locked store"] += 1
+            disk = self.harness.disk(worker)
+            disk.locked = True
+            self._later(self.random.choice((2.0, 9.0)), lambda: setattr(disk, "locked", False))
+            self._strike(worker)
+
+    # -- faults of the broker ------------------------------------------------------------------
+
+    async def _away(self, worker: Worker) -> None:
+        self.faults["broker away"] += 1
+        self.harness.network.make_unavailable()
+        self._later(self.random.choice((0.5, 4.0, 14.0)), self.harness.network.heal)
+
+    async def _coordinator(self, worker: Worker) -> None:
+        self.faults["coordinator moved"] += 1
+        network = self.harness.network
+        network.coordinator_moves = True
+        self._later(
+            self.random.choice((0.2, 1.0, 5.0)),
+            lambda: setattr(network, "coordinator_moves", False),
+        )
+
+    async def _forget(self, worker: Worker) -> None:
+        forgotten = brokerfaults.forget_member(self.harness, self.scenario.app_id, self.random)
+        self.faults["member forgotten"] += forgotten
+
+    async def _compact(self, worker: Worker) -> None:
+        gone = brokerfaults.compact(self.harness, self.scenario.app_id)
+        self.faults["compaction"] += gone > 0
+
+    async def _truncate(self, worker: Worker) -> None:
+        scenario = self.scenario
+        gone = brokerfaults.truncate(self.harness, scenario.app_id, scenario.committing)
+        self.faults["retention"] += gone > 0
+
+    async def _grow(self, worker: Worker) -> None:
+        if self.scenario.grows and self.scenario.partitions < 8:
+            self.faults["partitions added"] += 1
+            self.scenario.partitions = brokerfaults.grow(self.harness, "events")
+
     # -- crashes at a point --------------------------------------------------------------------
 
-    def _on_turn(self) -> None:
+    def _on_turn(self, steps: Iterable[Step]) -> None:
         if self._armed is None:
             return
         targets, until = self._armed
         if self.harness.clock.monotonic() > until:
             self._armed = None
             return
-        for worker in self.harness.workers:
-            if worker.running and targets & self._where(worker):
-                self._armed = None
-                self._strike(worker)
-                return
+        if (worker := self._find(targets, steps)) is not None:
+            self._armed = None
+            self._strike(worker)
+
+    def _find(self, targets: frozenset[CrashPoint], steps: Iterable[Step]) -> Worker | None:
+        """Return a worker that stands at one of some points; only who has run may be new there."""
+        if self._is_fresh:
+            self._is_fresh = False
+            workers = self.harness.workers
+            return next((w for w in workers if w.running and targets & self._where(w)), None)
+        for process, task in steps:
+            if targets.isdisjoint(self._points(task)):
+                continue
+            for worker in self.harness.workers:
+                if worker.process is process and worker.running:
+                    return worker
+        return None
+
+    def _points(self, task: asyncio.Task[Any]) -> Iterable[CrashPoint]:
+        return () if task.done() else points_of(task.get_coro(), self._table)
 
     def _where(self, worker: Worker) -> set[CrashPoint]:
         """Return the points at which a worker's tasks stand."""
@@ -305,6 +307,6 @@ class Chaos:
         tasks = [process.main, *process.tasks]
         found: set[CrashPoint] = set()
         for task in tasks:
-            if task is not None and not task.done():
-                found.update(points_of(task.get_coro(), self._table))
+            if task is not None:
+                found.update(self._points(task))
         return found

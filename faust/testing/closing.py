@@ -48,6 +48,7 @@ class Closing(Scenario):
     """Counts in windows of all kinds, which close and say so."""
 
     name = "closing"
+    number = 5
     tables = tuple(WINDOWS)
 
     def __init__(self, partitions: int = 4) -> None:

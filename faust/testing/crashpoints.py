@@ -52,7 +52,7 @@ def crash_points(modules: tuple[str, ...] = ENGINE) -> dict[tuple[str, int], Cra
         assert file is not None
         source = Path(file).read_text()
         for function, node in _awaits(ast.parse(source), ""):
-            text = " ".join((ast.get_source_segment(source, node) or "").split())[:60]
+            text = " ".join(ast.unparse(node).split())[:60]
             point = CrashPoint(name.rpartition(".")[2], function, text)
             end = node.end_lineno or node.lineno
             if not isinstance(node, ast.Await):

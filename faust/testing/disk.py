@@ -27,6 +27,7 @@ class Disk:
 
     Attributes:
         failing: So many of the next writes fail (``ENOSPC``).
+        locked: Somebody else has all that is not open: who opens it is told so.
         writes: Batches written so far.
     """
 
@@ -35,6 +36,7 @@ class Disk:
         self.checkpoints: dict[Name, Checkpoint] = {}
         self.holders: dict[Name, SimulatedPartition] = {}
         self.failing = 0
+        self.locked = False
         self.writes = 0
 
     def wipe(self) -> None:
@@ -149,11 +151,20 @@ class SimulatedStore(Store):
         """
         name = (table, partition)
         holder = self.disk.holders.get(name)
-        if holder is not None and holder.held:
+        if self.disk.locked or (holder is not None and holder.held):
             raise StoreLocked(f"partition {partition} of table {table!r} is open already")
         made = self.disk.holders[name] = SimulatedPartition(self.disk, name)
         self._opened.append(made)
         return made
+
+    def checkpoints(self, table: str) -> dict[int, Checkpoint]:
+        """Return how far the partitions of a table have come that are not open."""
+        holders = self.disk.holders
+        return {
+            name[1]: checkpoint
+            for name, checkpoint in self.disk.checkpoints.items()
+            if name[0] == table and not (name in holders and holders[name].held)
+        }
 
     def destroy(self, table: str, partition: int | None = None) -> None:
         """Delete one partition, or all of a table's."""

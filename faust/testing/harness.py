@@ -13,8 +13,8 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from faust._core.threads import LoopBridge
 from faust._values import TP
+from faust.testing.bridge import CrossingBridge
 from faust.testing.broker import find_broker, forget_broker
 from faust.testing.clock import VirtualClock
 from faust.testing.disk import Disk, disk_at, forget_disks
@@ -152,6 +152,7 @@ class Harness:
         self._directory = f"{directory}/{self._name}"
         self._make_app = make_app
         self._settings = dict(settings)
+        self.session_timeout = float(settings.get("broker_session_timeout", 60.0))
         self.broker: MemoryBroker = find_broker(self._name)
         self.broker.clock = self.clock
         self.broker.cluster_id = "simulated"
@@ -170,7 +171,16 @@ class Harness:
             journal.commit(current_process(), kept, self._incarnations())
             return refused
 
-        groups.commit = watched  # type: ignore[method-assign]  # a simulation looks over its shoulder
+        committed = groups.committed
+
+        def seen(group_id: str, tps: Any) -> Any:
+            found = committed(group_id, tps)
+            journal.read(current_process(), found)
+            return found
+
+        # A simulation looks over its broker's shoulder.
+        groups.commit = watched  # type: ignore[method-assign]
+        groups.committed = seen  # type: ignore[method-assign]
 
     def _incarnations(self) -> dict[TP, int]:
         """Return the runs of tasks that the process that is running now has."""
@@ -212,7 +222,7 @@ class Harness:
         )
         app = worker.app = self._make_app(environment)
         app.clock = clock
-        app.make_bridge = LoopBridge
+        app.make_bridge = lambda: CrossingBridge(Random(f"{self.seed}{process.name}bridge"))
         app.writer_id = process.name
         failure: BaseException | None = None
         try:

@@ -30,12 +30,16 @@ class Journal:
         findings: What has gone wrong.
         handled: How often each (reader, partition, offset) was handed out.
         repeats: Events handed out more than once, over all processes.
+        excess: Those of them that had been committed before their task was given out (I3).
     """
 
     def __init__(self) -> None:
         self.findings: list[str] = []
         self.handled: Counter[tuple[str, TP, int]] = Counter()
         self.repeats = 0
+        self.excess = 0
+        self._read: dict[tuple[str, TP], int] = {}
+        self._floors: dict[tuple[str, TP], int] = {}
         self.committed: dict[TP, int] = {}
         self.lines: list[str] | None = None
         self._unfinished: dict[tuple[str, TP], dict[int, int]] = {}
@@ -57,6 +61,13 @@ class Journal:
             # What an older run of the task had in its hands does not count any more.
             self._incarnations[place] = incarnation
             self._unfinished[place] = {}
+            self._floors[place] = self._read.get(place, 0)
+        if offset < self._floors[place]:
+            self.excess += 1
+            self.findings.append(
+                f"I3 duplicates: {process.name} is given {tp} offset {offset} again, and "
+                f"{self._floors[place]} was committed before it began"
+            )
         open_ = self._unfinished[place]
         open_[offset] = open_.get(offset, 0) + 1
 
@@ -71,6 +82,10 @@ class Journal:
         left = open_.pop(offset, 0) - 1
         if left > 0:
             open_[offset] = left
+
+    def is_inside(self, process: Process) -> bool:
+        """Is an agent of this process inside an event?"""
+        return any(open_ for (name, _), open_ in self._unfinished.items() if name == process.name)
 
     # -- the broker ----------------------------------------------------------------------
 
@@ -93,6 +108,11 @@ class Journal:
                     f"I6 commits: {name} committed {tp} up to {commit.offset}, and its event at "
                     f"{lowest} is not finished"
                 )
+
+    def read(self, process: Process | None, offsets: Mapping[TP, Any]) -> None:
+        """A process has asked what is committed: it begins there, if it begins now."""
+        if process is not None:
+            self._read.update(((process.name, tp), at.offset) for tp, at in offsets.items())
 
     # -- the trace -----------------------------------------------------------------------
 

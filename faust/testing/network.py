@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from faust.exceptions import BrokerUnavailable
+from faust.exceptions import BrokerUnavailable, RetryableError
 from faust.testing.broker import Faults, MemoryBroker, Request
 from faust.testing.processes import current_process
 
@@ -19,6 +19,9 @@ __all__ = ["Network", "Weather"]
 #: Requests that a fault may hit while connections are bad.
 FRAGILE = frozenset({"produce", "commit", "fetch", "join", "sync", "heartbeat", "committed",
                      "offsets", "topics"})  # fmt: skip
+#: Requests that go to a coordinator.
+COORDINATED = frozenset({"join", "sync", "heartbeat", "commit", "committed", "begin",
+                         "txn_offsets", "txn_commit", "txn_abort"})  # fmt: skip
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Counts:
     requests: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     unanswered: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 class Network(Faults):
@@ -58,6 +62,7 @@ class Network(Faults):
     Attributes:
         weather: How bad it is now; changed at will.
         cut_off: Names of processes that reach nobody now.
+        coordinator_moves: Is there no coordinator just now?
         counts: What has happened so far.
     """
 
@@ -68,6 +73,7 @@ class Network(Faults):
         self._clock = broker.clock
         self.weather = Weather()
         self.cut_off: set[str] = set()
+        self.coordinator_moves = False
         self.counts = Counts()
         self.is_armed = True
 
@@ -83,6 +89,7 @@ class Network(Faults):
         self.counts.requests += 1
         await self._travel(client)
         await self._while_cut_off(client, request, timeout)
+        self._check_coordinator(request)
         if self._fails(request.kind, self.weather.lost):
             self._count(self.counts.lost, request.kind)
             raise BrokerUnavailable(f"{request.kind} got lost (simulated)")
@@ -91,9 +98,16 @@ class Network(Faults):
         """On the way back."""
         await super().release(client, request)
         await self._travel(client)
+        self._check_coordinator(request)
         if self._fails(request.kind, self.weather.unanswered):
             self._count(self.counts.unanswered, request.kind)
             raise BrokerUnavailable(f"the answer to {request.kind} got lost (simulated)")
+
+    def _check_coordinator(self, request: Request) -> None:
+        """A coordinator that moves refuses requests, and does not answer those it has done."""
+        if self.coordinator_moves and request.kind in COORDINATED and current_process() is not None:
+            self._count(self.counts.refused, request.kind)
+            raise RetryableError(f"{request.kind}: the coordinator is moving (simulated)")
 
     async def _travel(self, client: Client) -> None:
         weather, random = self.weather, self._random

@@ -134,6 +134,26 @@ def check_sink(
     return found
 
 
+def lost_ids(truth: Truth, sink: Iterable[Sighting]) -> list[int]:
+    """Return the ids that are not in the sink (I1)."""
+    return sorted(truth.ids - {each.id for each in sink})
+
+
+def repeated_ids(sink: Iterable[Sighting]) -> list[int]:
+    """Return the ids that are in the sink more than once."""
+    return sorted(id for id, times in Counter(each.id for each in sink).items() if times > 1)
+
+
+def wrong_keys(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[Any]:
+    """Return the keys of a table that are not as expected: missing, too many, or with another
+    value (I4)."""
+    return [
+        key
+        for key in sorted({*found, *expected}, key=str)
+        if key not in found or key not in expected or found[key] != expected[key]
+    ]
+
+
 def _check_order(sink: Sequence[Sighting]) -> list[str]:
     highest: dict[str, int] = {}
     seen: set[int] = set()
@@ -152,8 +172,7 @@ def check_table(name: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]
     """Return what is wrong with a table's contents."""
     wrong = [
         f"{key}: {found.get(key, 'nothing')!r} instead of {expected.get(key, 'nothing')!r}"
-        for key in sorted({*found, *expected}, key=str)
-        if key not in found or key not in expected or found[key] != expected[key]
+        for key in wrong_keys(found, expected)
     ]
     return [f"I4 tables: {name}: {len(wrong)} keys are wrong: {_some(wrong)}"] if wrong else []
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from random import Random
 from typing import Any, TypeVar
 
 from faust.testing.clock import VirtualLoop
 
-__all__ = ["Process", "SimulationLoop", "current_process", "run_simulated"]
+__all__ = ["Process", "SimulationLoop", "Step", "current_process", "run_simulated"]
 
 T = TypeVar("T")
 
@@ -96,16 +96,21 @@ class Process:
         return f"<Process {self.name} {self.state}>"
 
 
+#: A task that has run, and the process that it belongs to.
+Step = tuple[Process, asyncio.Task[Any]]
+
+
 class SimulationLoop(VirtualLoop):
     """A virtual loop that knows processes.
 
     Attributes:
-        on_turn: Called after each turn of the loop; what a crash point is looked for in.
+        on_turn: Called after each turn of the loop, with the tasks of processes that have run in
+            it; what a crash point is looked for in.
     """
 
     def __init__(self, seed: int, *, time_limit: float) -> None:
         super().__init__(seed, time_limit=time_limit)
-        self.on_turn: Callable[[], None] | None = None
+        self.on_turn: Callable[[Iterable[Step]], None] | None = None
         self._pace = Random(seed ^ 0x5EED)
 
     def busy_clock(self) -> float:
@@ -125,9 +130,13 @@ class SimulationLoop(VirtualLoop):
 
     def _run_once(self) -> None:
         self._take_due()
+        if self.on_turn is None:
+            super()._run_once()
+            return
+        turn = list(vars(self)["_ready"])
         super()._run_once()
         if self.on_turn is not None:
-            self.on_turn()
+            self.on_turn(_steps(turn))
 
     def _take_due(self) -> None:
         """Move what is due to what is ready, but for processes that do not run; pass time if need
@@ -158,6 +167,16 @@ class SimulationLoop(VirtualLoop):
             process = None if context is None else context.get(_process)
             if process is None or process.admits(handle):
                 ready.append(handle)
+
+
+def _steps(turn: list[asyncio.Handle]) -> Iterator[Step]:
+    """Iterate over the tasks that some handles have run, and their processes."""
+    for handle in turn:
+        task = getattr(getattr(handle, "_callback", None), "__self__", None)
+        context: Context | None = getattr(handle, "_context", None)
+        process = None if context is None else context.get(_process)
+        if process is not None and isinstance(task, asyncio.Task):
+            yield process, task
 
 
 def _mark_taken(timer: asyncio.TimerHandle) -> None:

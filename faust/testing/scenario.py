@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faust.testing.oracle import Sighting, Truth
+from faust.serializers.codecs import dumps
+from faust.testing.oracle import Event, Sighting, Truth
 
 if TYPE_CHECKING:
     from faust.app.base import App
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APP_ID", "Scenario"]
 
-#: Id of the app of every scenario: the group, and the prefix of changelogs.
+#: Id of the app of every scenario of ours.
 APP_ID = "counting"
 
 
@@ -24,21 +26,29 @@ class Scenario(ABC):
 
     Attributes:
         name: What it is called on the command line.
+        number: Which of the scenarios of `faust.testing.reliability` it belongs to.
+        app_id: Id of the app: its group, and the prefix of its changelogs.
         partitions: Of the source topic.
         topics: All topics to be made beforehand: name -> partitions.
         committing: Topics whose commits must reach the end.
         ordered: Is I2 demanded of the sink?
         repeats_when_moved: Are events handled again when a task moves in an orderly way?
         tables: Tables whose contents are compared.
-        fatal: Exceptions that may end a worker; anything else is a finding.
+        has_sink: Is each event sent to the topic ``sink``?
+        grows: May the source get further partitions meanwhile?
+        guarantees: The processing guarantees that it can run under.
         settings: Further settings of the app.
     """
 
     name: ClassVar[str] = ""
+    number: ClassVar[int] = 1
+    app_id: str = APP_ID
     ordered: ClassVar[bool] = True
     repeats_when_moved: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ("count", "last")
-    fatal: ClassVar[tuple[str, ...]] = ()
+    has_sink: ClassVar[bool] = True
+    grows: ClassVar[bool] = False
+    guarantees: ClassVar[tuple[str, ...]] = ("at_least_once",)
     settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, partitions: int = 4) -> None:
@@ -53,6 +63,32 @@ class Scenario(ABC):
     def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
         """Return what each table must hold."""
         return {"count": truth.counts(), "last": truth.last()}
+
+    def draw_settings(self, random: Random) -> dict[str, Any]:
+        """Draw further settings of a run."""
+        return {}
+
+    def outgoing(
+        self, events: Sequence[Event], random: Random, start: float, seconds: float
+    ) -> list[tuple[float, str, bytes, bytes | None]]:
+        """Return what the producer sends: when, topic, key, value."""
+        return [
+            (
+                event.ts,
+                "events",
+                self.routing_key(event.key, event.id).encode(),
+                dumps("json", event.plain()) or b"",
+            )
+            for event in events
+        ]
+
+    async def outside(self, harness: Harness, events: Sequence[Event]) -> list[str]:
+        """Whatever else happens while things go wrong; return findings."""
+        return []
+
+    def judge(self, harness: Harness) -> list[str]:
+        """Return findings of a scenario's own, once all is settled."""
+        return []
 
     def skips(self, id: int) -> bool:
         """Is an event to be left out by the app?"""

@@ -94,6 +94,7 @@ class Taking(Scenario):
     """Events are counted in lists."""
 
     name = "take"
+    number = 13
 
     def make_app(self, env: WorkerEnvironment) -> App:
         app, source, sink = self.new_app(env)
@@ -121,6 +122,7 @@ class GroupedTaking(Grouped):
     """Repartitioned, then in lists."""
 
     name = "group_by_take"
+    number = 13
 
     def make_app(self, env: WorkerEnvironment) -> App:
         app, source, sink = self.new_app(env)
@@ -150,6 +152,8 @@ class Concurrent(Scenario):
     """Four instances of an agent without tables."""
 
     name = "concurrency"
+    number = 3
+    grows = True
     ordered = False
     tables = ()
 
@@ -174,6 +178,7 @@ class Mutable(Scenario):
     """A table of lists and dicts, changed in place."""
 
     name = "mutable"
+    number = 6
     tables = ("state",)
 
     def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:
@@ -219,6 +224,7 @@ class Retrying(Scenario):
     """Every ninth event fails once or twice before it succeeds; the policy is ``crash``."""
 
     name = "retrying"
+    number = 6
 
     def make_app(self, env: WorkerEnvironment) -> App:
         app, source, sink = self.new_app(env)
@@ -249,6 +255,7 @@ class Skipping(Scenario):
     """Every seventh event always fails; the policy is ``skip``."""
 
     name = "skipping"
+    number = 6
 
     def skips(self, id: int) -> bool:
         return id % 7 == 3
@@ -280,6 +287,7 @@ class ByHand(Scenario):
     """Events are acknowledged by hand, in any order, while later ones are being handled."""
 
     name = "noack"
+    number = 3
     #: What is not acknowledged when its task moves is not waited for.
     repeats_when_moved = True
 
@@ -319,6 +327,7 @@ class Windowed(Scenario):
     """Counts in windows of five seconds, by the time of the event."""
 
     name = "windowed"
+    number = 5
     tables = ("panes",)
 
     def expected(self, truth: Truth) -> dict[str, dict[str, Any]]:

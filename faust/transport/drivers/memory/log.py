@@ -176,6 +176,10 @@ class Log:
             stable=self.state.stable,
             min_lag_ms=policy.min_compaction_lag_ms,
         )
+        self.compact_below(limit, policy, now_ms)
+
+    def compact_below(self, limit: int, policy: TopicPolicy, now_ms: int) -> None:
+        """Compact what lies below an offset, however young it is."""
         at = bisect_right(self._nexts, limit)
         cleaner = Cleaner(now_ms, delete_retention_ms=policy.delete_retention_ms)
         old = [(batch, self._horizons.get(batch.base_offset)) for batch in self.batches[:at]]

@@ -1,0 +1,92 @@
+"""The two loops of a worker, for simulation: one loop, and crossings that take time.
+
+What crosses between the real loops is on its way for a while, in which other things happen; who
+gives up waiting does not wait until the other side has noticed; and a thread does what it was
+given whether or not anybody still wants it.  All of that is so here, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from faust._core.threads import LoopBridge
+
+__all__ = ["CrossingBridge"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+#: The longest that a thread works on what it was given (virtual seconds).
+WORK = 0.02
+
+
+class CrossingBridge(LoopBridge):
+    """A bridge whose crossings take a turn of the loop or several, drawn.
+
+    Arguments:
+        random: Draws them.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._far: set[asyncio.Task[Any]] = set()
+
+    async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        """As between threads: the far side has a task of its own, and is cancelled later."""
+        near: asyncio.Future[T] = self._loop.create_future()
+        far = self._loop.create_task(self._there_and_back(near, fun, args))
+        self._far.add(far)
+        far.add_done_callback(self._far.discard)
+        try:
+            return await near
+        except asyncio.CancelledError:
+            self._loop.call_soon(far.cancel)
+            raise
+
+    call_main = call_io
+
+    async def _there_and_back(
+        self, near: asyncio.Future[Any], fun: Callable[..., Coroutine[Any, Any, Any]], args: Any
+    ) -> None:
+        try:
+            await self._cross()
+            result = await fun(*args)
+        except asyncio.CancelledError:
+            near.cancel()
+            raise
+        except Exception as exc:
+            await self._cross()
+            if not near.done():
+                near.set_exception(exc)
+        else:
+            await self._cross()
+            if not near.done():
+                near.set_result(result)
+
+    async def _cross(self) -> None:
+        chance = self._random.random()
+        if chance < 0.5:
+            await asyncio.sleep(0)
+        elif chance < 0.55:
+            await asyncio.sleep(self._random.random() * WORK)
+
+    async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """As in a thread: it is done, some time later, also if nobody waits any more."""
+        done: asyncio.Future[T] = self._loop.create_future()
+
+        def work() -> None:
+            try:
+                result = fun(*args)
+            except Exception as exc:
+                if not done.done():
+                    done.set_exception(exc)
+            else:
+                if not done.done():
+                    done.set_result(result)
+
+        delay = self._random.random() * WORK if self._random.random() < 0.3 else 1e-6
+        self._loop.call_later(delay, work)
+        return await done
