@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faust.testing.conformance import COMMON, World
+from faust.testing.conformance import COMMON, TransactionConformance, World
 from faust.transport.base import Membership, Transport
 from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from tests.support.kafka_fixture import require_kafka
@@ -53,7 +53,7 @@ def eager_kafka() -> Iterator[KafkaNode]:
         yield node
 
 
-class TestKafka(*COMMON):  # type: ignore[misc]
+class TestKafka(*COMMON, TransactionConformance):  # type: ignore[misc]
     @pytest.fixture(autouse=True)
     def _node(self, eager_kafka: KafkaNode) -> None:
         self.node = eager_kafka

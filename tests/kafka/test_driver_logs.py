@@ -410,15 +410,24 @@ def test_the_broker_s_own_clock_is_told_where_the_topic_stamps_by_it(kafka: Kafk
     run(work())
 
 
-def test_transactions_are_refused_with_the_setting_that_works(kafka: KafkaNode) -> None:
+def test_producers_that_cannot_work_are_refused(kafka: KafkaNode) -> None:
     async def work() -> None:
         async with opened(kafka.bootstrap) as transport:
-            producer = transport.producer(ProducerOptions(transactional_id=unique("txn")))
-            with pytest.raises(ImproperlyConfigured, match="at_least_once"):
+            producer = transport.producer(ProducerOptions())
+            with pytest.raises(ImproperlyConfigured, match="transactional_id"):
                 await producer.begin()
-            with pytest.raises(ImproperlyConfigured, match="acks"):
-                transport.producer(ProducerOptions(acks=1))
-            await producer.close()
+            for wrong in (
+                ProducerOptions(acks=1),
+                ProducerOptions(acks=1, transactional_id=unique("txn")),
+                ProducerOptions(idempotent=False, transactional_id=unique("txn")),
+            ):
+                with pytest.raises(ImproperlyConfigured, match="acks|idempotent"):
+                    transport.producer(wrong)
+            transactional = transport.producer(ProducerOptions(transactional_id=unique("txn")))
+            with pytest.raises(ImproperlyConfigured, match="inside a transaction"):
+                transactional.produce(TP("anywhere", 0), batch("a"))
+            for opened_ in (producer, transactional):
+                await opened_.close()
 
     run(work())
 

@@ -33,6 +33,7 @@ from faust.transport.drivers.aiokafka.group import (
 )
 from faust.transport.drivers.aiokafka.offsets import delete_records, list_offsets
 from faust.transport.drivers.aiokafka.produce import KafkaProducer
+from faust.transport.drivers.aiokafka.transactions import TransactionalProducer
 
 __all__ = ["KafkaTransport"]
 
@@ -86,6 +87,8 @@ class KafkaTransport(Transport):
         return KafkaReader(self.cluster, options)
 
     def producer(self, options: ProducerOptions) -> Producer:
+        if options.transactional_id is not None:
+            return TransactionalProducer(self.cluster, options)
         return KafkaProducer(self.cluster, options)
 
     def membership(self, options: GroupOptions) -> Membership:

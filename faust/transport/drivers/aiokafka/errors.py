@@ -27,15 +27,21 @@ from faust.exceptions import (
     StopError,
     TopicAuthorizationFailed,
     TopicExists,
+    TransactionAborted,
     UnknownMember,
     UnknownTopic,
 )
 
 __all__ = [
+    "CONCURRENT_TRANSACTIONS",
     "COORDINATOR_MOVED",
     "DUPLICATE_SEQUENCE_NUMBER",
+    "FENCED_PRODUCER",
     "FOREIGN",
+    "FORGOTTEN_PRODUCER",
+    "INVALID_TXN_STATE",
     "MEMBER_ID_REQUIRED",
+    "NOT_ATTEMPTED",
     "NO_ERROR",
     "OFFSET_OUT_OF_RANGE",
     "OUT_OF_SEQUENCE",
@@ -50,12 +56,17 @@ __all__ = [
 NO_ERROR = 0
 OFFSET_OUT_OF_RANGE = 1
 DUPLICATE_SEQUENCE_NUMBER = 46
+INVALID_TXN_STATE = 48
+CONCURRENT_TRANSACTIONS = 51
+#: Of a partition in a request that was refused because of another one.
+NOT_ATTEMPTED = 55
 MEMBER_ID_REQUIRED = 79
 
 
 class _Meaning(NamedTuple):
     name: str
     error: type[BrokerError]
+    advice: str = ""
 
 
 _MEANINGS: dict[int, _Meaning] = {
@@ -98,7 +109,19 @@ _MEANINGS: dict[int, _Meaning] = {
     45: _Meaning("OUT_OF_ORDER_SEQUENCE_NUMBER", RetryableError),
     46: _Meaning("DUPLICATE_SEQUENCE_NUMBER", RetryableError),
     47: _Meaning("INVALID_PRODUCER_EPOCH", ProducerFenced),
+    48: _Meaning("INVALID_TXN_STATE", TransactionAborted),
+    49: _Meaning("INVALID_PRODUCER_ID_MAPPING", TransactionAborted),
+    50: _Meaning(
+        "INVALID_TRANSACTION_TIMEOUT",
+        StopError,
+        "the broker's transaction.max.timeout.ms is smaller than our transaction time-out",
+    ),
     51: _Meaning("CONCURRENT_TRANSACTIONS", RetryableError),
+    53: _Meaning(
+        "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+        StopError,
+        "exactly_once needs the operations Write and Describe on this transactional id",
+    ),
     56: _Meaning("KAFKA_STORAGE_ERROR", RetryableError),
     58: _Meaning("SASL_AUTHENTICATION_FAILED", StopError),
     59: _Meaning("UNKNOWN_PRODUCER_ID", RetryableError),
@@ -118,9 +141,11 @@ _MEANINGS: dict[int, _Meaning] = {
     90: _Meaning("PRODUCER_FENCED", ProducerFenced),
     100: _Meaning("UNKNOWN_TOPIC_ID", UnknownTopic),
     103: _Meaning("INCONSISTENT_TOPIC_ID", UnknownTopic),
+    105: _Meaning("TRANSACTIONAL_ID_NOT_FOUND", ProducerFenced),
     106: _Meaning("FETCH_SESSION_TOPIC_ID_ERROR", RetryableError),
     # Our instance id is held by a member of the new protocol (KIP-848) that has not left yet.
     111: _Meaning("UNRELEASED_INSTANCE_ID", FencedMember),
+    120: _Meaning("TRANSACTION_ABORTABLE", TransactionAborted),
 }
 
 #: The leader that we asked is not (or no longer) the leader: look again who is.
@@ -131,6 +156,11 @@ COORDINATOR_MOVED = frozenset({14, 15, 16})
 TOPIC_GONE = frozenset({3, 100, 103})
 #: The broker's idea of our next sequence number is not ours.
 OUT_OF_SEQUENCE = frozenset({45, 47, 49, 59})
+#: Somebody has raised the epoch of our transactional id: a successor, or the coordinator itself
+#: because our transaction was open for too long.
+FENCED_PRODUCER = frozenset({47, 90})
+#: The coordinator has forgotten who we are (after seven days without a transaction).
+FORGOTTEN_PRODUCER = frozenset({49})
 
 #: Everything that a connection raises.
 FOREIGN = (OSError, asyncio.TimeoutError, EOFError, kafka.KafkaError)
@@ -158,7 +188,8 @@ def error_for(code: int, what: str, detail: str | None = None) -> BrokerError:
     A code that is not in the table stops the app: nobody knows what else is right.
     """
     meaning = _MEANINGS.get(code) or _Meaning(name_of(code), StopError)
-    error = meaning.error(f"{what}: {meaning.name}" + (f" ({detail})" if detail else ""))
+    told = detail or meaning.advice
+    error = meaning.error(f"{what}: {meaning.name}" + (f" ({told})" if told else ""))
     error.__cause__ = kafka.for_code(code)()
     return error
 
@@ -196,7 +227,7 @@ def translated(foreign: BaseException, what: str) -> BrokerError:
             f"{what}: the broker or its certificate was refused, or refused us: {reason}"
         )
     elif isinstance(foreign, kafka.IncompatibleBrokerVersion | NotImplementedError):
-        error = StopError(f"{what}: Kafka 2.4 or later is needed: {reason}")
+        error = StopError(f"{what}: Kafka 2.4 or later is needed (2.5 for exactly_once): {reason}")
     else:
         error = BrokerUnavailable(f"{what}: {reason}")
     error.__cause__ = foreign

@@ -25,6 +25,7 @@ from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.coordinator import Coordinator
 from faust.transport.drivers.aiokafka.errors import (
+    FENCED_PRODUCER,
     MEMBER_ID_REQUIRED,
     NO_ERROR,
     error_for,
@@ -37,12 +38,15 @@ from faust.transport.drivers.aiokafka.group_requests import (
     OffsetCommitRequest,
     OffsetFetchRequest,
 )
+from faust.transport.drivers.aiokafka.transaction_requests import TxnOffsetCommitRequest
 
 __all__ = ["KafkaMembership", "commit_from_outside", "committed_offsets"]
 
 log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 5.0
+#: A first pause where what is waited for takes milliseconds.
+_SHORT_SECONDS = 0.01
 _REBALANCE_IN_PROGRESS = 27
 _UNKNOWN_SERVER_ERROR = -1
 _PARSED = (
@@ -69,6 +73,11 @@ class KafkaMembership(Membership):
             f"<KafkaMembership {self._options.group_id!r} "
             f"[member {self._member_id or None} | generation {self._generation}]>"
         )
+
+    @property
+    def group_id(self) -> str:
+        """The group that we are a member of."""
+        return self._options.group_id
 
     @property
     def member_id(self) -> str:
@@ -151,6 +160,38 @@ class KafkaMembership(Membership):
         )
         return await _commit(self._coordinator, request, self._raise)
 
+    async def commit_in_transaction(
+        self,
+        name: str,
+        producer: tuple[int, int],
+        offsets: Mapping[TP, Commit],
+        generation: int | None,
+    ) -> int:
+        """Let offsets be committed with the transaction of a producer (its id and epoch).
+
+        Returns an error code that concerns the producer, or 0; raises what concerns us.
+        """
+        if not self._member_id:  # Kafka takes this for a producer that says nothing of a member
+            raise UnknownMember(f"not a member of group {self.group_id!r} (any more)")
+        current = self._generation if generation is None else generation
+        request = TxnOffsetCommitRequest(
+            name,
+            producer,
+            self.group_id,
+            (current, self._member_id, self._options.instance_id),
+            _by_topic(offsets),
+        )
+        what = "committing offsets in a transaction"
+        answer = await self._coordinator.ask(
+            request, what, code_of=_code_of_commit, first_pause=_SHORT_SECONDS
+        )
+        codes = [code for _, partitions, *_ in answer.topics for _, code, *_ in partitions]
+        for code in codes:
+            if code in FENCED_PRODUCER:
+                return int(code)
+            self._raise(code, what)
+        return NO_ERROR
+
     # -- inside ----------------------------------------------------------------
 
     async def _beat(self, generation: int) -> int:
@@ -210,6 +251,7 @@ async def committed_offsets(
         OffsetFetchRequest(group_id, topics, stable=stable),
         "asking for the committed offsets",
         code_of=_code_of_fetched,
+        first_pause=_SHORT_SECONDS if stable else 0.1,
     )
     code = _code_of_fetched(answer)
     if code != NO_ERROR:
@@ -258,7 +300,7 @@ async def _commit(
 
 def _code_of_commit(answer: Any) -> int:
     """A coordinator that is not one says so for every partition; one of them is enough."""
-    codes = [code for _, partitions in answer.topics for _, code in partitions]
+    codes = [code for _, partitions, *_ in answer.topics for _, code, *_ in partitions]
     return next((code for code in codes if may_be_retried(code)), NO_ERROR)
 
 

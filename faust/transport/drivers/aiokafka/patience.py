@@ -19,8 +19,8 @@ _FIRST_SECONDS, _MOST_SECONDS = 0.1, 1.0
 class Backoff:
     """Pauses that double up to a second, varied by a fifth so that clients do not march in step."""
 
-    def __init__(self) -> None:
-        self._next = _FIRST_SECONDS
+    def __init__(self, first_seconds: float = _FIRST_SECONDS) -> None:
+        self._first = self._next = first_seconds
 
     def next_seconds(self) -> float:
         """Return the next pause."""
@@ -30,7 +30,7 @@ class Backoff:
 
     def reset(self) -> None:
         """Begin again with a short pause."""
-        self._next = _FIRST_SECONDS
+        self._next = self._first
 
 
 class Patience:
@@ -40,14 +40,17 @@ class Patience:
         what: For the error's message, as in "committing offsets of group g".
         seconds: For how long, from now.
         clock: Where the time comes from.
+        first_pause: Seconds of the first pause.
     """
 
-    def __init__(self, what: str, seconds: float, clock: Clock) -> None:
+    def __init__(
+        self, what: str, seconds: float, clock: Clock, first_pause: float = _FIRST_SECONDS
+    ) -> None:
         self.what = what
         self._seconds = seconds
         self._clock = clock
         self._deadline = clock.monotonic() + seconds
-        self._backoff = Backoff()
+        self._backoff = Backoff(first_pause)
 
     @property
     def remaining(self) -> float:

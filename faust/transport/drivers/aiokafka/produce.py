@@ -39,7 +39,7 @@ from faust.transport.drivers.aiokafka.errors import (
 from faust.transport.drivers.aiokafka.lines import MOST_IN_FLIGHT, Line, Pending
 from faust.transport.drivers.aiokafka.patience import Backoff
 from faust.transport.drivers.aiokafka.wire import ProduceRequest
-from faust.transport.records import Builder
+from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
 __all__ = ["KafkaProducer"]
 
@@ -68,6 +68,7 @@ class KafkaProducer(Producer):
         self._backoffs: dict[TP, Backoff] = {}
         self._under_way: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._name = options.transactional_id
         self._identity: tuple[int, int] | None = None
         self._asking_identity = False
         self._scheduled = False
@@ -101,10 +102,7 @@ class KafkaProducer(Producer):
             await asyncio.wait(futures)
 
     async def begin(self) -> Transaction:
-        raise ImproperlyConfigured(
-            "the Kafka driver has no transactions in this version; "
-            "use processing_guarantee at_least_once"
-        )
+        raise ImproperlyConfigured("a transaction needs a transactional_id")
 
     @property
     def producer_id(self) -> int:
@@ -179,7 +177,7 @@ class KafkaProducer(Producer):
 
     def _sendable(self) -> dict[int, list[Line]]:
         nodes: dict[int, list[Line]] = {}
-        for tp, line in self._busy.items():
+        for tp, line in self._ready():
             if not line.can_send:
                 continue
             leader = self._cluster.leader(tp)
@@ -189,6 +187,10 @@ class KafkaProducer(Producer):
                 nodes.setdefault(leader.node, []).append(line)
         return nodes
 
+    def _ready(self) -> Iterable[tuple[TP, Line]]:
+        """Return the partitions with batches that may be appended to now."""
+        return self._busy.items()
+
     def _fill_request(self, lines: list[Line]) -> list[Pending]:
         """Take the next batch of each line, as far as they fit into one request."""
         batches: list[Pending] = []
@@ -197,8 +199,11 @@ class KafkaProducer(Producer):
             if line.idempotent and line.producer_id < 0:
                 assert self._identity is not None
                 line.adopt(*self._identity)
-            size = len(line.number_next())
-            if size > self._options.max_request_bytes:
+            data = line.number_next()
+            size = len(data)
+            if bool(data[22] & TRANSACTIONAL_BIT) != (self._name is not None):
+                self._fail(line.next_waiting, _wrong_builder(line.tp))
+            elif size > self._options.max_request_bytes:
                 self._refuse_too_large(line, size)
             elif size <= room:
                 batches.append(line.take_next())
@@ -221,10 +226,11 @@ class KafkaProducer(Producer):
         self._under_way[node] = self._under_way.get(node, 0) + 1
         self._spawn(self._request(node, batches), f"kafka {self._lane} {node}")
 
-    def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.create_task(work, name=name)
+    def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -256,7 +262,7 @@ class KafkaProducer(Producer):
             tp = pending.line.tp
             topics.setdefault(tp.topic, []).append((tp.partition, pending.data))
         acks, timeout = self._options.acks, self._cluster.options.request_timeout
-        request = ProduceRequest(acks, int(timeout * 1000), list(topics.items()))
+        request = ProduceRequest(acks, int(timeout * 1000), list(topics.items()), self._name)
         connections = self._cluster.connections
         if acks == 0:
             await connections.send_unanswered(node, request, lane=self._lane)
@@ -284,20 +290,22 @@ class KafkaProducer(Producer):
         if code in (NO_ERROR, DUPLICATE_SEQUENCE_NUMBER):
             self._appended(pending, placed)
         elif code in OUT_OF_SEQUENCE:
-            first = line.is_first(pending)
-            if first and pending.in_doubt:
-                reason = (
-                    f"{line.tp}: the broker lost track of us; whether it was appended is unknown"
-                )
-                self._fail(pending, BrokerUnavailable(reason))
-            else:
-                self._again(pending, in_doubt=False, renumber=first)
+            self._out_of_sequence(pending, code)
         elif code in TOPIC_GONE or may_be_retried(code):
             if code in TOPIC_GONE or code in STALE_METADATA:
                 self._cluster.refresh_soon()
             self._again(pending, in_doubt=code in _APPENDED_PERHAPS)
         else:
             self._fail(pending, error_for(code, f"producing to {line.tp}", message))
+
+    def _out_of_sequence(self, pending: Pending, code: int) -> None:
+        line = pending.line
+        first = line.is_first(pending)
+        if first and pending.in_doubt:
+            reason = f"{line.tp}: the broker lost track of us; whether it was appended is unknown"
+            self._fail(pending, BrokerUnavailable(reason))
+        else:
+            self._again(pending, in_doubt=False, renumber=first)
 
     def _appended(self, pending: Pending, placed: Placed) -> None:
         if not pending.line.acknowledge(pending):
@@ -318,7 +326,7 @@ class KafkaProducer(Producer):
         line.resting = False
         self._schedule_soon()
 
-    def _fail(self, pending: Pending, error: BrokerError) -> None:
+    def _fail(self, pending: Pending, error: Exception) -> None:
         for failed in pending.line.fail(pending):
             if not failed.future.done():
                 failed.future.set_exception(error)
@@ -372,3 +380,10 @@ class KafkaProducer(Producer):
         if answer.error_code != NO_ERROR:
             raise error_for(answer.error_code, "getting a producer id")
         return answer.producer_id, answer.producer_epoch
+
+
+def _wrong_builder(tp: TP) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"{tp}: a builder for a transactional producer, and no other, is made with "
+        "new_builder(transactional=True)"
+    )

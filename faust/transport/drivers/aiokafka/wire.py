@@ -218,14 +218,17 @@ class ProduceRequest_v8(RequestStruct):
         acks: int,
         timeout_ms: int,
         topics: Sequence[tuple[str, Sequence[tuple[int, bytes | bytearray]]]],
+        transactional_id: str | None,
     ) -> None:
         self.acks, self.timeout_ms, self.topics = acks, timeout_ms, topics
+        self.transactional_id = transactional_id
 
     def encode(self) -> bytes:
-        # No transactional id; acks; timeout; topics.
-        parts: list[bytes | bytearray] = [
-            struct.pack(">hhii", -1, self.acks, self.timeout_ms, len(self.topics))
-        ]
+        parts: list[bytes | bytearray] = [_INT16.pack(-1)]
+        if self.transactional_id is not None:
+            own = self.transactional_id.encode()
+            parts = [_INT16.pack(len(own)), own]
+        parts.append(struct.pack(">hii", self.acks, self.timeout_ms, len(self.topics)))
         for topic, batches in self.topics:
             name = topic.encode()
             parts += [_INT16.pack(len(name)), name, _INT32.pack(len(batches))]
@@ -244,8 +247,9 @@ class ProduceRequest(Request[ProduceRequest_v8]):
         acks: int,
         timeout_ms: int,
         topics: Sequence[tuple[str, Sequence[tuple[int, bytes | bytearray]]]],
+        transactional_id: str | None = None,
     ) -> None:
-        self._fields = (acks, timeout_ms, topics)
+        self._fields = (acks, timeout_ms, topics, transactional_id)
 
     def build(self, request_struct_class: type[Any]) -> Any:
         return request_struct_class(*self._fields)
