@@ -195,6 +195,22 @@ async def test_a_fetch_whose_answer_is_lost_loses_nothing(broker: MemoryBroker) 
 
 
 @virtual
+async def test_a_position_past_a_marker_is_told_though_the_next_request_fails(
+    broker: MemoryBroker,
+) -> None:
+    transport = await connect(broker)
+    transaction = await transport.producer(ProducerOptions(transactional_id="t")).begin()
+    await transaction.produce(HERE, batch(b"v", transactional=True))
+    await transaction.commit()
+    reader = transport.reader(ReaderOptions())
+    reader.assign({HERE: 1})
+    task = asyncio.ensure_future(reader.fetch(1.0))
+    await asyncio.sleep(0.5)
+    broker.faults.fail("fetch", BrokerUnavailable("lost"))
+    assert (await task).positions == {HERE: 2}
+
+
+@virtual
 async def test_what_was_paused_or_moved_while_its_answer_was_delayed_is_dropped(
     broker: MemoryBroker,
 ) -> None:

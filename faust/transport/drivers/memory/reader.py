@@ -96,7 +96,7 @@ class MemoryReader(Reader):
             portions = await self._client.call("fetch", "", self._collect)
             self._take(portions, answer)
             left = deadline - self._client.clock.monotonic()
-            if answer.batches or answer.errors or left <= 0 or self._is_closed:
+            if answer.batches or answer.positions or answer.errors or left <= 0 or self._is_closed:
                 break
             await self._signal.wait(left)
         return answer
