@@ -189,7 +189,7 @@ def _distribute(
     }
     moved = match(givers, choices, room, _CLASSES)
     for giver in givers:
-        left = giver.count - sum(task in moved for task in giver.tasks)
+        left = giver.gives - sum(task in moved for task in giver.tasks)
         for task in [task for task in giver.tasks if task not in moved][:left]:
             name = max(place.eligible, key=room.__getitem__)
             moved[task] = name

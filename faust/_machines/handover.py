@@ -61,7 +61,7 @@ def _first_few(member: MemberState, tasks: Sequence[TaskId], kept: Set[TaskId]) 
         return task not in member.standbys, lag is None, lag or 0, task
 
     others = sorted((task for task in tasks if task not in kept), key=effort)
-    return {*kept.intersection(tasks), *others[:MAX_WARMUPS]}
+    return {*(kept & set(tasks)), *others[:MAX_WARMUPS]}
 
 
 def hand_over(

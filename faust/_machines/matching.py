@@ -25,11 +25,11 @@ class Giver(NamedTuple):
     """Somebody who gives tasks away.
 
     Attributes:
-        count: How many of them.
+        gives: How many of them.
         tasks: Which, those first that it gives rather.
     """
 
-    count: int
+    gives: int
     tasks: Sequence[TaskId]
 
 
@@ -61,7 +61,7 @@ class _Matching:
 
     def __post_init__(self) -> None:
         self._at: dict[str, dict[TaskId, None]] = {name: {} for name in self.room}
-        self._left = [giver.count for giver in self.givers]
+        self._left = [giver.gives for giver in self.givers]
         self._giver_of = {t: n for n, giver in enumerate(self.givers) for t in giver.tasks}
 
     def fill(self, kind: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from faust._core.partitioner import partition_for
-from faust._machines.assignment import MemberState, Plan, assign, withhold
+from faust._machines.assignment import MemberState, Plan, assign, realise
+from faust._machines.causes import Joining, causes
 from faust._machines.copartition import TaskGroup, TaskId, copartition
 from faust._values import TP
+from faust.assignor.assignments import Assignment, MemberInfo
 from faust.assignor.consumer_protocol import (
     ConsumerAssignment,
     ConsumerSubscription,
@@ -20,6 +21,7 @@ from faust.assignor.consumer_protocol import (
     unpack_assignment,
     unpack_subscription,
 )
+from faust.assignor.whereabouts import Whereabouts
 from faust.assignor.wire import (
     VERSION,
     GroupData,
@@ -35,70 +37,11 @@ from faust.assignor.wire import (
     unpack_tasks,
 )
 from faust.exceptions import ImproperlyConfigured
-from faust.utils.urls import parse_address, to_url
-
-if TYPE_CHECKING:
-    from yarl import URL
 
 __all__ = ["Assignment", "MemberInfo", "PartitionAssignor"]
 
 
-@dataclass(frozen=True)
-class MemberInfo:
-    """A member as it joined.
-
-    Attributes:
-        state: What the plan is made from.
-        url: Where its web server answers; "" without one.
-        app_version: The app's own version.
-        subscription: Digest of its topics and app version.
-        changelogs: Changelogs of its tables, by number of partitions.
-    """
-
-    state: MemberState
-    url: str
-    app_version: str
-    subscription: str
-    changelogs: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A member's part of the plan.
-
-    Attributes:
-        tasks: What it owns in this generation.
-        partitions: The source partitions of these tasks that it reads.
-        subscription: The digest that it was planned for; where it is not the member's own (a static
-            member that came back as another version), the member must join again.
-        another_round: Whether tasks wait until others have revoked them.
-        owners: Task -> URL of the worker that owns it, or will when all moves are made.
-        topics: Source topic -> name of its group.
-        standbys: Tasks of which it keeps a copy: what ``table_standby_replicas`` asks for, and what
-            is to be moved here.
-        warming: Those of the standbys that will be moved here once they have caught up
-            (`~faust._machines.assignment.ACCEPTABLE_LAG`); when one has, the member joins again
-            with its ``lags`` to get it.
-        causes: Why there is another generation, as far as the leader could tell.
-    """
-
-    tasks: frozenset[TaskId] = frozenset()
-    partitions: frozenset[TP] = frozenset()
-    subscription: str = ""
-    another_round: bool = False
-    owners: Mapping[TaskId, str] = field(default_factory=dict)
-    topics: Mapping[str, str] = field(default_factory=dict)
-    standbys: frozenset[TaskId] = frozenset()
-    warming: frozenset[TaskId] = frozenset()
-    causes: tuple[str, ...] = ()
-
-    def owner_url(self, topic: str, partition: int) -> str | None:
-        """Return the URL of the worker that owns a source partition; ``None`` if unknown."""
-        group = self.topics.get(topic)
-        return self.owners.get(TaskId(group, partition)) if group is not None else None
-
-
-class PartitionAssignor:
+class PartitionAssignor(Whereabouts):
     """Decides who gets which task, and says so in Kafka's own ConsumerProtocol.
 
     Subclass it and override `assign` to place tasks by rules of your own; encoding and cooperative
@@ -116,9 +59,8 @@ class PartitionAssignor:
     version: ClassVar[int] = VERSION
 
     def __init__(self, app: Any = None, replicas: int = 0) -> None:
-        self.app = app
+        super().__init__(app)
         self.replicas = replicas
-        self._assignment = Assignment()
 
     # -- to override -----------------------------------------------------------
 
@@ -128,12 +70,18 @@ class PartitionAssignor:
         """Return for each member id the tasks that it is to own.
 
         Runs on the leader only.  Must not give a task to two members, nor to a member that does not
-        know its topics; tasks may be left out.  What a task's present owner must first revoke is
-        withheld afterwards by the caller.  The default is sticky and balanced.
+        know its topics; tasks may be left out.  The default is sticky and balanced, and what must
+        move goes to members that have local state of it.
+
+        What is returned is where tasks are to be in the end; the same facts must give the same
+        answer.  On the way there the rest is done as always: a task with tables stays where it is
+        until the copy at its new place has caught up, what its present owner must first revoke is
+        withheld, and ``table_standby_replicas`` copies are kept elsewhere.
 
         Arguments:
             members: Member id -> topics it knows, tasks it owns, tasks of which it has local state.
-            groups: The groups of topics; ``group.tasks()`` are their tasks.
+            groups: The groups of topics; ``group.tasks()`` are their tasks, and those of a group
+                with ``changelogs`` have tables.
         """
         return assign(members, groups)
 
@@ -157,6 +105,9 @@ class PartitionAssignor:
         since: Mapping[TaskId, int] | None = None,
         standbys: Collection[TaskId] = (),
         lags: Mapping[TaskId, int] | None = None,
+        process: str = "",
+        reason: str = "",
+        asks: int = 0,
     ) -> bytes:
         """Return the metadata to join with.
 
@@ -171,6 +122,9 @@ class PartitionAssignor:
             standbys: Tasks of which it has been told to keep a copy.
             lags: Tasks of which it has local state (kept as a standby, or left behind in its data
                 directory): how many changelog records that is behind what is committed.
+            process: Tells this process from an earlier one of the same static member.
+            reason: Why it asks for a new generation; "" if others have.
+            asks: How often it has asked, so that the broker sees a difference each time.
         """
         data = MemberData(
             url=url,
@@ -182,6 +136,9 @@ class PartitionAssignor:
             lags=pack_numbers(lags or {}),
             changelogs=self._changelogs_by_group(),
             subscription=self.subscription_digest(topics, app_version),
+            process=process,
+            reason=reason,
+            asks=asks,
         )
         return pack_subscription(
             ConsumerSubscription(tuple(topics), pack_member(data), tuple(partitions), generation)
@@ -207,102 +164,15 @@ class PartitionAssignor:
             tasks=unpack_tasks(inner.tasks),
             partitions=frozenset(outer.partitions),
             subscription=inner.subscription,
+            process=inner.process,
             another_round=inner.another_round,
             owners=_owners(inner),
             topics={topic: name for name, group in inner.groups.items() for topic in group.topics},
             standbys=unpack_tasks(inner.standbys),
             warming=unpack_tasks(inner.warming),
             causes=tuple(inner.causes),
+            members=tuple(inner.members),
         )
-
-    def on_assignment(self, assignment: Assignment) -> None:
-        """Remember the assignment that is in force, for the questions below."""
-        self._assignment = assignment
-
-    def assigned_actives(self) -> set[TP]:
-        """Return the source partitions that are ours."""
-        return set(self._assignment.partitions)
-
-    def assigned_standbys(self) -> set[TP]:
-        """Return the partitions of tables (of their changelogs) of which we keep a copy."""
-        groups = self._changelogs_by_group()
-        return {
-            TP(topic, task.partition)
-            for task in self._assignment.standbys
-            for topic in groups.get(task.group, ())
-        }
-
-    def is_active(self, tp: TP) -> bool:
-        """Whether a source partition is ours."""
-        return tp in self.assigned_actives()
-
-    def is_standby(self, tp: TP) -> bool:
-        """Whether we keep a copy of a table's partition (of its changelog)."""
-        return tp in self.assigned_standbys()
-
-    # -- who has what ------------------------------------------------------------
-
-    def group_for_topic(self, topic: str) -> int:
-        """Return the group of a source topic or changelog: its number of partitions.
-
-        Raises:
-            KeyError: it is unknown.
-        """
-        group = self._assignment.topics.get(topic)
-        if group is None:
-            group = self._groups_of_changelogs()[topic]
-        return int(group)
-
-    def key_store(self, topic: str, key: bytes) -> URL:
-        """Return the URL of the worker that has a key of a source topic or changelog.
-
-        Raises:
-            KeyError: no worker is known to have it.
-        """
-        count = self.group_for_topic(topic)
-        partition = self._partition_for(key, count)
-        return to_url(parse_address(self._assignment.owners[TaskId(str(count), partition)]))
-
-    def table_metadata(self, topic: str) -> dict[str, dict[str, list[int]]]:
-        """Return who has a changelog: URL -> topic -> partitions."""
-        every = self.tables_metadata()
-        return {url: {topic: found[topic]} for url, found in every.items() if topic in found}
-
-    def tables_metadata(self) -> dict[str, dict[str, list[int]]]:
-        """Return who has the changelogs of all tables: URL -> topic -> partitions."""
-        return self._places_of(self._groups_of_changelogs())
-
-    def external_topics_metadata(self) -> dict[str, dict[str, list[int]]]:
-        """Return who has the source topics: URL -> topic -> partitions."""
-        return self._places_of(self._assignment.topics)
-
-    def _groups_of_changelogs(self) -> dict[str, str]:
-        tables = {} if self.app is None else self.app.tables
-        return {
-            table.changelog_topic_name: str(table.partitions)
-            for table in list(tables.values())
-            if table.partitions
-        }
-
-    def _changelogs_by_group(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for topic, group in sorted(self._groups_of_changelogs().items()):
-            found.setdefault(group, []).append(topic)
-        return found
-
-    def _places_of(self, groups: Mapping[str, str]) -> dict[str, dict[str, list[int]]]:
-        found: dict[str, dict[str, list[int]]] = {}
-        for task, url in sorted(self._assignment.owners.items()):
-            for topic, group in sorted(groups.items()):
-                if group == task.group:
-                    found.setdefault(url, {}).setdefault(topic, []).append(task.partition)
-        return found
-
-    def _partition_for(self, key: bytes, count: int) -> int:
-        """The partition that a key is sent to: by ``producer_partitioner`` where there is one."""
-        own = None if self.app is None else self.app.conf.producer_partitioner
-        everyone = list(range(count))
-        return partition_for(key, count) if own is None else int(own(key, everyone, everyone))
 
     # -- the leader ------------------------------------------------------------
 
@@ -330,7 +200,17 @@ class PartitionAssignor:
             lags=unpack_numbers(inner.lags),
         )
         changelogs = {name: frozenset(topics) for name, topics in inner.changelogs.items()}
-        return MemberInfo(state, inner.url, inner.app_version, inner.subscription, changelogs)
+        label = inner.url.rpartition("://")[2] or member_id
+        fresh = inner.generation < 0 and inner.asks == 0
+        return MemberInfo(
+            state,
+            inner.url,
+            inner.app_version,
+            inner.subscription,
+            changelogs,
+            inner.process,
+            Joining(label, fresh, inner.reason),
+        )
 
     def subscribed_topics(self, members_metadata: Mapping[str, bytes]) -> frozenset[str]:
         """Return all topics that any member reads: `plan` needs their partition counts.
@@ -363,9 +243,12 @@ class PartitionAssignor:
         """Return the groups and the plan, not yet encoded (for logs and counters)."""
         states = {name: info.state for name, info in members.items()}
         known = frozenset().union(*(state.topics for state in states.values()))
-        groups = copartition({topic: n for topic, n in topics.items() if topic in known})
+        groups = tuple(
+            replace(group, changelogs=_changelogs_of(group, members))
+            for group in copartition({topic: n for topic, n in topics.items() if topic in known})
+        )
         try:
-            return groups, withhold(states, self.assign(states, groups), groups)
+            return groups, realise(states, self.assign(states, groups), groups, self.replicas)
         except ValueError as exc:
             raise ImproperlyConfigured(f"{type(self).__qualname__}.assign: {exc}") from exc
 
@@ -384,6 +267,9 @@ class PartitionAssignor:
             for group in groups
         }
         topics = {group.name: group.topics for group in groups}
+        joining = [info.joining for info in members.values()]
+        why = causes(self._assignment.members, joining)
+        labels = sorted(each.label for each in joining)
         return {
             name: pack_assignment(
                 ConsumerAssignment(
@@ -392,11 +278,14 @@ class PartitionAssignor:
                         PlanData(
                             tasks=pack_tasks(plan.now[name]),
                             subscription=info.subscription,
+                            process=info.process,
                             another_round=plan.another_round,
                             urls=urls,
                             groups=shared,
                             standbys=pack_tasks(plan.standbys.get(name, ())),
                             warming=pack_tasks(plan.warming.get(name, ())),
+                            causes=why,
+                            members=labels,
                         )
                     ),
                 )
@@ -418,6 +307,12 @@ def _partitions(
         for topic in topics.get(task.group, ())
         if topic in known
     )
+
+
+def _changelogs_of(group: TaskGroup, members: Mapping[str, MemberInfo]) -> tuple[str, ...]:
+    """The changelogs of a group's tables, as any of its members know them."""
+    found = (info.changelogs.get(group.name, frozenset()) for info in members.values())
+    return tuple(sorted(frozenset().union(*found)))
 
 
 def _owners(plan: PlanData) -> dict[TaskId, str]:

@@ -55,6 +55,9 @@ class MemberData(msgspec.Struct, omit_defaults=True):
         lags: Tasks of which it has local state: how many records that is behind.
         changelogs: Changelogs of its tables, by number of partitions.
         subscription: Digest of its topics and app version.
+        process: Tells one process of a static member from the next.
+        reason: Why it asks for a new generation; "" if it does not.
+        asks: How often it has asked: a broker looks only at members that join with other data.
     """
 
     url: str = ""
@@ -66,6 +69,9 @@ class MemberData(msgspec.Struct, omit_defaults=True):
     lags: TaskNumbers = {}
     changelogs: dict[str, list[str]] = {}
     subscription: str = ""
+    process: str = ""
+    reason: str = ""
+    asks: int = 0
 
 
 class GroupData(msgspec.Struct, omit_defaults=True):
@@ -86,22 +92,26 @@ class PlanData(msgspec.Struct, omit_defaults=True):
     Attributes:
         tasks: What it owns in this generation.
         subscription: The digest that it was planned for.
+        process: The process that it was planned for.
         another_round: Whether tasks wait until others have revoked them.
         urls: The workers' URLs.
         groups: All groups by name: who will own what.
         standbys: Tasks of which it keeps a copy.
         warming: Those of them that will be moved to it once their copy has caught up.
         causes: Why there is another generation, as far as the leader can tell.
+        members: What all members are called.
     """
 
     tasks: TaskSet = {}
     subscription: str = ""
+    process: str = ""
     another_round: bool = False
     urls: list[str] = []
     groups: dict[str, GroupData] = {}
     standbys: TaskSet = {}
     warming: TaskSet = {}
     causes: list[str] = []
+    members: list[str] = []
 
 
 _T = TypeVar("_T")
