@@ -76,7 +76,7 @@ class Declarations:
             PartitionsMismatch: partition counts that must be equal are not.
         """
         read: Any = self._conductor.topic_objects()
-        objects: set[Topic[Any]] = {*read, *self._extra}
+        objects: dict[Topic[Any], None] = dict.fromkeys([*read, *self._extra])
         internal = {name: t for t in objects if t.internal for name in t.topics}
         sources = {name for t in objects if not t.internal for name in t.topics} - internal.keys()
         changelogs = {table.changelog_topic_name for table in self._tables.values()}

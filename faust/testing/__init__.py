@@ -9,30 +9,42 @@ if TYPE_CHECKING:
     from faust.testing.apps import running
     from faust.testing.broker import Faults, MemoryBroker, memory_broker
     from faust.testing.clock import DeadlockError, VirtualClock, VirtualLoop, run_virtual
+    from faust.testing.plan import Plan
     from faust.testing.proxy import TcpProxy
+    from faust.testing.simulation import Outcome, Report, seeds, simulate
 
 __all__ = [
     "DeadlockError",
     "Faults",
     "MemoryBroker",
+    "Outcome",
+    "Plan",
+    "Report",
     "TcpProxy",
     "VirtualClock",
     "VirtualLoop",
     "memory_broker",
     "run_virtual",
     "running",
+    "seeds",
+    "simulate",
 ]
 
 _HOMES = {
     "DeadlockError": "clock",
     "Faults": "broker",
     "MemoryBroker": "broker",
+    "Outcome": "simulation",
+    "Plan": "plan",
+    "Report": "simulation",
     "TcpProxy": "proxy",
     "VirtualClock": "clock",
     "VirtualLoop": "clock",
     "memory_broker": "broker",
     "run_virtual": "clock",
     "running": "apps",
+    "seeds": "simulation",
+    "simulate": "simulation",
 }
 
 

@@ -248,11 +248,19 @@ def factory_of(what: Any) -> Callable[[WorkerEnvironment | None], App]:
 
 
 def _home_of(app: Any) -> tuple[str, str]:
-    for name, module in list(sys.modules.items()):
-        if name != "__main__":
-            for attribute, value in list(vars(module).items()) if module else ():
-                if value is app and getattr(module, "__spec__", None) is not None:
-                    return name, attribute
+    """Return the module that makes an app, and the app's name in it."""
+    found = {
+        name: attribute
+        for name, module in list(sys.modules.items())
+        if name != "__main__" and getattr(module, "__spec__", None) is not None
+        for attribute, value in list(vars(module).items())
+        if value is app
+    }
+    # Others have imported it from there; its agents have not.
+    agents = {agent.fun.__module__ for agent in app.agents.values()}
+    packages = {name.partition(".")[0] for name in agents}
+    for name in sorted(found, key=lambda n: (n not in agents, n.partition(".")[0] not in packages)):
+        return name, found[name]
     raise ValueError(
         f"{app!r} is in no module that can be imported again, as each worker needs an app of its "
         f"own: give simulate() a function that makes one"

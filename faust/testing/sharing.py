@@ -116,7 +116,7 @@ class Learning(Scenario):
             async for event in stream.events():
                 env.begin(event)
                 try:
-                    await add([named], event, 2)
+                    await add(deque([named]), event, 2)
                 finally:
                     env.end(event)
 
