@@ -7,6 +7,9 @@ a second one; ``SIGQUIT``    the process ends at once, without a last commit; st
 ``SIGUSR2``                  starts the debugger, where there is a terminal
 ===========================  ======================================================================
 
+The same signal again within a second is no second one: a terminal, or a supervisor that ends a
+whole process group, and a parent that hands signals on, each send it.
+
 The handlers are Python's own, not the loop's: they act, and stopping has a deadline, also while an
 agent blocks the loop.
 
@@ -23,6 +26,7 @@ import logging.config
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from itertools import cycle
 from pathlib import Path
@@ -50,6 +54,8 @@ logger = logging.getLogger(__name__)
 
 #: How long a thread may keep the others from running (seconds); Python's own is 0.005.
 SWITCH_INTERVAL = 0.001
+#: The same signal again within so many seconds is the first one, sent on another way.
+SAME_SIGNAL = 1.0
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -110,6 +116,7 @@ class Worker(mode.Worker):
         self.announce_ready: Callable[[], None] | None = None
         self._loop_factory = loop_factory
         self._signals: list[signal.Signals] = []
+        self._signalled_at = 0.0
         self._handlers = SignalHandlers(
             SIGINT=self._on_signal,
             SIGTERM=self._on_signal,
@@ -296,6 +303,10 @@ class Worker(mode.Worker):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """First: stop in good order.  Second: end now."""
+        now = time.monotonic()
+        if self._signals == [number] and now - self._signalled_at < SAME_SIGNAL:
+            return
+        self._signalled_at = now
         self._signals.append(signal.Signals(number))
         if len(self._signals) > 1:
             os.write(2, b"\nfaust: second signal: ending without a last commit\n")

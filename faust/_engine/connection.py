@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from faust._core.threads import Bridge
 from faust._engine.outbox import Outbox
 from faust._machines.retry import backoff
-from faust.exceptions import BrokerUnavailable, ImproperlyConfigured, UnknownTopic
+from faust.exceptions import (
+    BrokerUnavailable,
+    ImproperlyConfigured,
+    ProducerSendError,
+    UnknownTopic,
+)
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
@@ -107,10 +113,7 @@ class Connection:
             except BrokerUnavailable as exc:
                 waited = self.clock.monotonic() - began
                 if limit is not None and waited >= limit:
-                    raise BrokerUnavailable(
-                        f"no broker has answered at {self._hosts()} for {waited:.0f} seconds "
-                        f"(broker_unavailable_timeout): {exc}"
-                    ) from exc
+                    raise self.away(waited, exc) from exc
                 attempt += 1
                 delay = backoff(attempt, 0.2, 5.0)
                 if attempt in (1, 5) or attempt % 20 == 0:
@@ -133,6 +136,13 @@ class Connection:
                 await self.transport.open()
         except TimeoutError:
             raise BrokerUnavailable("no answer") from None
+
+    def away(self, seconds: float, why: BaseException) -> BrokerUnavailable:
+        """Return what ends an app whose broker has been away for longer than it may be."""
+        return BrokerUnavailable(
+            f"no broker has answered at {self._hosts()} for {seconds:.0f} seconds "
+            f"(broker_unavailable_timeout): {why}"
+        )
 
     def _hosts(self) -> str:
         from faust.utils.urls import show_url
@@ -165,15 +175,27 @@ class Connection:
                 logger.warning("Sending to %s waits for the broker: %s", topic, exc)
             await self.clock.sleep(0.2)
 
-    async def close(self) -> None:
-        """Send what was given to us, then disconnect."""
+    async def close(self, patience: float | None = None) -> None:
+        """Send what was given to us, then disconnect.
+
+        Arguments:
+            patience: Seconds that each of the two may take; ``None``: what sending may take anyhow.
+
+        Raises:
+            ProducerSendError: some of it was not delivered.
+        """
         if not self.opened:
             return
         self.opened = False
         try:
-            await self.outbox.stop()
+            async with asyncio.timeout(patience):
+                await self.outbox.stop()
+        except TimeoutError:
+            raise ProducerSendError("messages could not be delivered: no broker answers") from None
         finally:
-            await self.bridge.call_io(self._close)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self.bridge.call_io(self._close)
             await self.bridge.stop()
 
     async def _close(self) -> None:

@@ -16,6 +16,7 @@ from faust._engine.committer import Committer
 from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
 from faust._engine.followers import Followers
+from faust._engine.reach import Reach
 from faust._engine.rebalancer import Callbacks, Rebalancer, Subscription
 from faust._engine.restorer import Restorer
 from faust._engine.sharing import Sharing
@@ -25,7 +26,7 @@ from faust._machines import commits
 from faust._machines.copartition import TaskId
 from faust._machines.flow import Changes
 from faust._values import TP
-from faust.exceptions import BrokerError, ImproperlyConfigured, StopError
+from faust.exceptions import BrokerError, BrokerUnavailable, ImproperlyConfigured, StopError
 
 if TYPE_CHECKING:
     from faust._engine.connection import Connection
@@ -38,6 +39,11 @@ logger = logging.getLogger(__name__)
 
 #: What giving tasks up may take beyond the grace of their events: the last commit (seconds).
 REVOKE_MARGIN = 10.0
+
+#: What the last commit may take beyond the grace of events in progress (seconds).
+LAST_COMMIT_PATIENCE = 20.0
+#: What leaving the group may take (seconds).
+LEAVE_PATIENCE = 5.0
 
 #: Bytes that a task's commit metadata may have (Kafka's ``offset.metadata.max.bytes``).
 METADATA_LIMIT = 4096
@@ -87,6 +93,7 @@ class Engine:
         self._committing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._reaching: asyncio.Task[None] | None = None
         #: Who asks is told of every rebalance, also where nothing is taken away.
         self._revoked_told = False
         self._made = False
@@ -121,6 +128,9 @@ class Engine:
         bridge.post_io(self.fetcher.begin)
         bridge.post_io(self.rebalancer.begin)
         self._committing = asyncio.create_task(self._commit_forever(), name="faust-committer")
+        if self.conf.broker_unavailable_timeout is not None:
+            limit: float = self.conf.broker_unavailable_timeout
+            self._reaching = asyncio.create_task(self._end_when_lost(limit), name="faust-reach")
         self._cleaning = asyncio.create_task(
             Upkeep(host, bridge, transport, self.tasks, self._crash).run(), name="faust-cleaner"
         )
@@ -384,7 +394,7 @@ class Engine:
 
     def background_tasks(self) -> list[asyncio.Task[None]]:
         """Return the tasks that commit, clean up and follow."""
-        tasks = (self._committing, self._cleaning, self._following)
+        tasks = (self._committing, self._cleaning, self._following, self._reaching)
         return [task for task in tasks if task is not None]
 
     def rebalance_tasks(self) -> list[asyncio.Task[None]]:
@@ -420,6 +430,13 @@ class Engine:
         except BaseException as exc:
             await self._crash(exc)
 
+    async def _end_when_lost(self, limit: float) -> None:
+        """End the app when no broker has answered for so long."""
+        connection = self.connection
+        reach = Reach(connection.transport, self.clock, self.conductor.topics, limit)
+        why = await self.bridge.call_io(reach.lost)
+        await self._crash(connection.away(limit, why))
+
     async def _follow_forever(self) -> None:
         try:
             await self.followers.run()
@@ -439,19 +456,39 @@ class Engine:
     # -- stopping ---------------------------------------------------------------------------------
 
     async def stop(self, *, crashed: bool = False) -> None:
-        """Drain, commit, leave.  After a crash nothing more is committed than is certain."""
+        """Drain, commit, leave.  After a crash nothing more is committed than is certain.
+
+        Each step has its time: a broker that is away holds up nobody for ever.
+
+        Raises:
+            BrokerUnavailable: the last commit was not made; its events will be processed again.
+        """
         self._stopped = True
-        for background in (self._committing, self._cleaning, self._following):
-            if background is not None:
-                background.cancel()
-                await asyncio.gather(background, return_exceptions=True)
+        for background in self.background_tasks():
+            background.cancel()
+            await asyncio.gather(background, return_exceptions=True)
         try:
-            await self.manager.give_up([*self.tasks, *self.starting])
+            async with asyncio.timeout(self.conf.broker_rebalance_grace + LAST_COMMIT_PATIENCE):
+                await self.manager.give_up([*self.tasks, *self.starting])
+        except TimeoutError:
+            await self.manager.drop_all()
         except Exception as exc:
             if not crashed:
                 logger.error("The last commit failed: %s", exc)
         finally:
-            await self.bridge.call_io(self._end)
+            await self._leave()
+        if not crashed and self._made and self.committer.trying:
+            raise BrokerUnavailable(
+                f"the last commit was not made, and what it was for will be processed again "
+                f"({self.committer.trouble or 'the broker does not answer'})"
+            )
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_PATIENCE):
+                await self.bridge.call_io(self._end)
+        except TimeoutError:
+            logger.warning("The group was not told that this worker leaves: no broker answers")
 
     async def _end(self) -> None:
         """What was made is ended; a start that failed may not have come so far."""

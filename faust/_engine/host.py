@@ -27,7 +27,7 @@ from faust._engine.registry import Registry
 from faust._engine.taskreaders import TaskReaders
 from faust._engine.timers import Background
 from faust._values import TP, Message, ProcessingGuarantee
-from faust.exceptions import ImproperlyConfigured
+from faust.exceptions import BrokerUnavailable, ImproperlyConfigured
 
 if TYPE_CHECKING:
     from faust._engine.engine import Engine
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 #: How long agents may take to come to their first iteration before the group is joined (seconds).
 SETTLE_PATIENCE = 5.0
+#: How long what is under way is waited for at the end, where the broker is away (seconds).
+AWAY_PATIENCE = 5.0
 
 
 class Host(Connected):
@@ -449,7 +451,7 @@ class Host(Connected):
         if self._reply_reader is not None:
             steps.append(("the reader of answers is being stopped", self._reply_reader.stop))
         if self.connection is not None:
-            steps.append(("what was sent is being delivered", self.connection.close))
+            steps.append(("what was sent is being delivered", self._disconnect))
         steps.append(("tables are being closed", self._stop_tables))
         for doing, step in steps:
             self.doing = doing
@@ -463,6 +465,12 @@ class Host(Connected):
         self._reply_reader = None
         self.connection = None
         self.tables.frozen = False
+
+    async def _disconnect(self) -> None:
+        """Where no broker answers, what is under way is not waited for."""
+        assert self.connection is not None
+        away = isinstance(self.failure, BrokerUnavailable)
+        await self.connection.close(AWAY_PATIENCE if away else None)
 
     async def _stop_tables(self) -> None:
         if self.tables.started:

@@ -112,7 +112,8 @@ def test_workers_share_the_work_and_one_that_is_killed_is_started_again(project:
 def test_signals_reach_all_workers_and_a_second_one_is_faster(project: Path) -> None:
     code = APP + (
         "\n@app.on_before_shutdown.connect\nasync def slowly(app, **kwargs):\n"
-        "    import asyncio\n    print('SLOWLY')\n    await asyncio.sleep(60)\n"
+        "    import asyncio\n    await asyncio.sleep(1.2)\n    print('SLOWLY')\n"
+        "    await asyncio.sleep(60)\n"
     )
     (project / "many.py").write_text(code)
     with two(project, "--without-web") as running:

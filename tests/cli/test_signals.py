@@ -53,6 +53,17 @@ def test_a_signal_ends_it_in_good_order(project: Path, number: signal.Signals) -
         assert running.err == (["-INT- " * 5 + "-INT-"] if number == signal.SIGINT else [])
 
 
+def test_the_same_signal_twice_at_once_is_one(project: Path) -> None:
+    """A supervisor sends it to the whole process group, and a parent hands it on."""
+    with worker(project) as running:
+        running.wait_for("OK .* Ready after")
+        running.signal(signal.SIGTERM)
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0
+        assert "STOPPING" in running.out
+        assert running.err == []
+
+
 def test_sigquit_ends_it_at_once(project: Path) -> None:
     """(pitfalls C62)"""
     with worker(project) as running:
