@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from faust.testing.clock import DeadlockError, VirtualClock, VirtualLoop, run_virtual
     from faust.testing.plan import Plan
     from faust.testing.proxy import TcpProxy
-    from faust.testing.simulation import Outcome, Report, seeds, simulate
+    from faust.testing.trial import Outcome, Report, seeds, simulate
 
 __all__ = [
     "DeadlockError",
@@ -34,17 +34,17 @@ _HOMES = {
     "DeadlockError": "clock",
     "Faults": "broker",
     "MemoryBroker": "broker",
-    "Outcome": "simulation",
+    "Outcome": "trial",
     "Plan": "plan",
-    "Report": "simulation",
+    "Report": "trial",
     "TcpProxy": "proxy",
     "VirtualClock": "clock",
     "VirtualLoop": "clock",
     "memory_broker": "broker",
     "run_virtual": "clock",
     "running": "apps",
-    "seeds": "simulation",
-    "simulate": "simulation",
+    "seeds": "trial",
+    "simulate": "trial",
 }
 
 

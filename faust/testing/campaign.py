@@ -26,7 +26,7 @@ from faust.testing.plan import Plan
 from faust.testing.report import Report
 from faust.testing.scenario import Scenario
 from faust.testing.scenarios import SCENARIOS
-from faust.testing.simulation import simulate
+from faust.testing.trial import simulate
 from faust.testing.unreachable import UNREACHABLE
 
 __all__ = ["Totals", "main"]
@@ -226,7 +226,3 @@ def _every_point(times: int, processes: int) -> int:
     for point in missed:
         print(f"hit {total.points[point]} times only: {point}")
     return 1 if total.failed or missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
