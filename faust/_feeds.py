@@ -146,11 +146,18 @@ class Feed:
             error, self._error = self._error, None
             raise error
 
-    async def wait_ack(self) -> None:
-        """Wait until an event was acknowledged by hand (or anything else has changed)."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
+    async def wait_ack(self) -> bool:
+        """Wait until an event was acknowledged by hand (or anything else has changed).
+
+        Returns ``False`` at the end.
+        """
+        self._raise_thrown()
+        if not self._closed:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+            self._raise_thrown()
+        return not self._closed
 
     def acked(self) -> None:
         """An event was acknowledged by hand."""

@@ -36,7 +36,8 @@ async def iterate_records(
             if stream.replay:
                 stream.replay = False
             elif not stream.enable_acks and stream.outstanding(feed) >= limit:
-                await feed.wait_ack()
+                if not await feed.wait_ack():
+                    return
                 _current.set(stream)
                 continue
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +87,27 @@ class _Taker:
             stream.end_iteration(token)
 
     async def _next_batch(self) -> list[Item] | None:
-        stream = self.stream
         while True:
-            while not stream.enable_acks and stream.outstanding(self.feed) >= self.limit:
-                await self.feed.wait_ack()
-            items = await self._fill()
+            items = self._due()  # first: others may have enough to go on with for ever
+            if not items and not self._crowded():
+                items = await self._fill()
+            crowded = self._crowded()
+            if crowded and not items and self.within is None:
+                items = self._largest()  # it may never be full: what it waits for is in our hands
             if items:
                 return items
-            if not await self._wait():
+            if not await self._wait(self.feed.wait_ack if crowded else self.feed.wait):
                 return None
+
+    def _crowded(self) -> bool:
+        """Are as many events out, and not acknowledged by hand, as may be?"""
+        stream = self.stream
+        return not stream.enable_acks and stream.outstanding(self.feed) >= self.limit
+
+    def _largest(self) -> list[Item]:
+        buffers: dict[int, Buffer[Item]] = self.stream.buffers
+        largest = max(buffers, key=lambda key: len(buffers[key]), default=None)
+        return [] if largest is None else buffers.pop(largest).drain()
 
     async def _fill(self) -> list[Item]:
         """Take records until a buffer must be handed out, or there are none."""
@@ -121,7 +133,14 @@ class _Taker:
             if buffer.add((cursor, record, value), self.clock()):
                 return buffers.pop(key).drain()
             if sum(map(len, buffers.values())) >= self.limit:
-                return buffers.pop(max(buffers, key=lambda k: len(buffers[k]))).drain()
+                return self._largest()
+            if self._crowded():
+                break
+        return self._due()
+
+    def _due(self) -> list[Item]:
+        """Return what has waited for as long as it may, though it is not full."""
+        buffers: dict[int, Buffer[Item]] = self.stream.buffers
         now = self.clock()
         for key, buffer in list(buffers.items()):
             if not len(buffer):
@@ -147,14 +166,14 @@ class _Taker:
         stream.end_event()
         return value
 
-    async def _wait(self) -> bool:
+    async def _wait(self, wait: Callable[[], Awaitable[bool]]) -> bool:
         deadlines = [b.deadline for b in self.stream.buffers.values() if b.deadline is not None]
         if not deadlines:
-            return await self.feed.wait()
+            return await wait()
         timeout = max(0.0, min(deadlines) - self.clock())
         try:
             async with asyncio.timeout(timeout):
-                return await self.feed.wait()
+                return await wait()
         except TimeoutError:
             return True
 

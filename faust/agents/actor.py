@@ -123,11 +123,20 @@ class Actor:
         return None if cursor is None or record is None else (cursor.tp, record.offset)
 
     async def _run_once(self) -> None:
-        result = self.agent.fun(self.stream)
-        if hasattr(result, "__aiter__"):
-            await self._run_generator(result)
-        elif isawaitable(result):
-            await result
+        try:
+            result = self.agent.fun(self.stream)
+            if hasattr(result, "__aiter__"):
+                await self._run_generator(result)
+            elif isawaitable(result):
+                await result
+        except PartitionRevoked as exc:
+            stream = self.current_stream()
+            if stream.inside and stream.task is not None and stream.task.alive:
+                raise RuntimeError(
+                    f"the agent's own code has raised PartitionRevoked, although {stream.cursor} "
+                    f"is still its own: {exc}"
+                ) from exc
+            raise
 
     async def _run_generator(self, results: AsyncIterator[Any]) -> None:
         """For agents that yield: what they yield goes to whoever asked, and to the sinks."""
