@@ -45,7 +45,8 @@ class TransactionalId:
         epoch: Of the newest producer; -1 before the first.
         timeout: Seconds after which an open transaction is ended by the broker.
         since: When the open transaction began, or ``None``.
-        timed_out: Epochs whose transaction the broker ended.
+        timed_out: The epoch whose transaction the broker ended, or -1.
+        renewed: The epoch whose producer was given this one, or -1.
         partitions: Partitions of the open transaction, in the order they were added.
         offsets: Group id -> partition -> (offset, metadata), to be committed with it.
     """
@@ -56,6 +57,7 @@ class TransactionalId:
     timeout: float = 60.0
     since: float | None = None
     timed_out: int = -1
+    renewed: int = -1
     partitions: list[TP] = field(default_factory=list)
     offsets: dict[str, dict[TP, tuple[int, str]]] = field(default_factory=dict)
 
@@ -65,6 +67,7 @@ class TransactionalId:
         That transaction is to be aborted, with the new epoch in its markers.
         """
         self.epoch += 1
+        self.renewed = -1
         self.timeout = timeout
         return self._take() if self.since is not None else None
 
@@ -98,9 +101,18 @@ class TransactionalId:
     def renew(self, epoch: int) -> Ended | None:
         """Give the same producer the next epoch, with which its sequence numbers start again.
 
-        Returns the transaction that is still open, to be aborted.  Raises as `check`.
+        Returns the transaction that is still open, to be aborted.  A producer whose transaction
+        the broker has ended may ask, too, and one that has not heard the answer may ask again (as
+        in KIP-360).
+
+        Raises:
+            ProducerFenced: a later producer has the id.
         """
-        self.check(epoch)
+        if epoch == self.renewed and self.since is None:
+            return None
+        if epoch != self.timed_out:
+            self.check(epoch)
+        self.renewed, self.timed_out = epoch, -1
         self.epoch += 1
         return self._take() if self.since is not None else None
 
@@ -127,12 +139,19 @@ class TransactionalId:
         """When the open transaction is too old, or ``None``."""
         return None if self.since is None else self.since + self.timeout
 
-    def tick(self, now: float) -> Ended | None:
-        """Return the transaction to be aborted because it is too old (its epoch is over then)."""
-        deadline = self.deadline()
-        if deadline is None or now < deadline:
+    def tick(self, now: float, *, writable_since: float = float("-inf")) -> Ended | None:
+        """Return the transaction to be aborted because it is too old (its epoch is over then).
+
+        Only time from ``writable_since`` on counts: before that, whoever asks cannot know that the
+        producer could have ended it.
+        """
+        if self.since is None or now < max(self.since, writable_since) + self.timeout:
             return None
-        self.timed_out = self.epoch
+        return self.take_away()
+
+    def take_away(self) -> Ended:
+        """End the open transaction without its producer, which will hear that it was aborted."""
+        self.timed_out, self.renewed = self.epoch, -1
         self.epoch += 1
         return self._take()
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from faust.testing.conformance import COMMON, AutoCreateConformance, World
+from faust.testing.conformance import EVERYTHING, World
 from faust.transport.base import Transport
 from faust.transport.drivers.sqlite import SQLiteTransport
 
 
 class SQLiteWorld(World):
-    """Each test has a file of its own; transactions come with a later version."""
+    """Each test has a file of its own."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class SQLiteWorld(World):
         await transport.maintain()
 
 
-class TestSQLite(*COMMON, AutoCreateConformance):  # type: ignore[misc]
+class TestSQLite(*EVERYTHING):  # type: ignore[misc]
     @pytest.fixture(autouse=True)
     def _broker(self, tmp_path: Path) -> None:
         self.path = tmp_path / "broker.db"

@@ -18,7 +18,6 @@ from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     ImproperlyConfigured,
-    ProducerFenced,
     TransactionAborted,
 )
 from faust.transport.base import Commit, Membership, Placed, ProducerOptions, Transaction
@@ -29,6 +28,7 @@ from faust.transport.drivers.aiokafka.lines import Line, Pending
 from faust.transport.drivers.aiokafka.produce import KafkaProducer
 from faust.transport.drivers.aiokafka.transactional_id import TransactionalId
 from faust.transport.records import Builder
+from faust.transport.transactions import OneTransaction
 
 __all__ = ["TransactionalProducer"]
 
@@ -159,7 +159,7 @@ class TransactionalProducer(KafkaProducer):
     def _fail_all(self, error: Exception) -> None:
         """Fail the transaction: with one batch missing, nothing of it may count."""
         if self._transaction is not None:
-            self._transaction.failure = self._transaction.failure or error
+            self._transaction.fail(error)
         oldest = [line.oldest for line in self._busy.values()]
         failed = [lost for first in oldest if first is not None for lost in first.line.fail(first)]
         self._busy.clear()
@@ -171,56 +171,22 @@ class TransactionalProducer(KafkaProducer):
                 pending.future.exception()  # the transaction itself will tell
 
 
-class KafkaTransaction(Transaction):
-    """One open transaction.
-
-    Attributes:
-        failure: The first error inside of it: it can only be aborted.
-    """
+class KafkaTransaction(OneTransaction):
+    """One open transaction."""
 
     def __init__(self, producer: TransactionalProducer) -> None:
+        super().__init__(producer.id.name)
         self._producer = producer
         self._groups: set[str] = set()
-        self._is_over = False
-        self.failure: Exception | None = None
 
-    def __repr__(self) -> str:
-        state = "over" if self._is_over else "failed" if self.failure else "open"
-        return f"<KafkaTransaction of {self._producer.id.name!r} [{state}]>"
+    def hand_over(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
+        return self._producer.hand_over(tp, builder)
 
-    def produce(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
-        self._check_open()
-        if self.failure is None:
-            return self._producer.hand_over(tp, builder)
-        future: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
-        future.set_exception(self.failure)
-        future.exception()  # the transaction itself will tell
-        return future
-
-    async def commit_offsets(
-        self,
-        membership: Membership,
-        offsets: Mapping[TP, Commit],
-        *,
-        generation: int | None = None,
+    async def add_offsets(
+        self, membership: Membership, offsets: Mapping[TP, Commit], generation: int | None
     ) -> None:
-        self._check_open()
         if not isinstance(membership, KafkaMembership):
             raise ImproperlyConfigured("the membership is of another transport")
-        if self.failure is not None:
-            raise self._aborted() from self.failure
-        try:
-            await self._commit_offsets(membership, offsets, generation)
-        except BrokerError as exc:
-            self.failure = exc
-            raise
-        except asyncio.CancelledError:
-            self.failure = BrokerUnavailable("committing offsets was cancelled")
-            raise
-
-    async def _commit_offsets(
-        self, membership: KafkaMembership, offsets: Mapping[TP, Commit], generation: int | None
-    ) -> None:
         own = self._producer.id
         if membership.group_id not in self._groups:
             await own.add_offsets(membership.group_id)
@@ -231,51 +197,14 @@ class KafkaTransaction(Transaction):
         if code in FENCED_PRODUCER:
             await own.fenced(code, "committing offsets")
 
-    async def commit(self) -> None:
-        self._check_open()
-        try:
-            await self._producer.flush()
-            if self.failure is None:
-                await self._producer.id.end(commit=True)
-                return
-            with suppress(BrokerUnavailable, TransactionAborted):  # `begin` will make sure
-                await self._drop()
-        except BaseException as exc:
-            self.failure = self.failure or RuntimeError(repr(exc))
-            raise
-        finally:
-            self._finish()
-        if isinstance(self.failure, ProducerFenced):
-            raise self.failure
-        raise self._aborted() from self.failure
+    async def flush(self) -> None:
+        await self._producer.flush()
 
-    async def abort(self) -> None:
-        if self._is_over:
-            return
-        try:
-            with suppress(TransactionAborted, ProducerFenced):
-                await self._drop()
-        except BaseException as exc:
-            self.failure = self.failure or RuntimeError(repr(exc))
-            raise
-        finally:
-            self._finish()
-
-    async def _drop(self) -> None:
+    async def discard(self) -> None:
         await self._producer.discard()
-        await self._producer.id.end(commit=False)
 
-    def _finish(self) -> None:
-        self._is_over = True
+    async def end(self, *, commit: bool) -> None:
+        await self._producer.id.end(commit=commit)
+
+    def on_over(self) -> None:
         self._producer.over(self)
-
-    def _aborted(self) -> TransactionAborted:
-        return TransactionAborted(
-            f"the transaction of {self._producer.id.name!r} failed: {self.failure}"
-        )
-
-    def _check_open(self) -> None:
-        if self._is_over:
-            raise ImproperlyConfigured(
-                f"the transaction of {self._producer.id.name!r} is over: begin another"
-            )

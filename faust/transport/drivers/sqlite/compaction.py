@@ -13,11 +13,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from faust._machines.log import Cleaner, Verdict, cleaning_limit
+from faust._machines.log import Aborted, Cleaner, Verdict, cleaning_limit
 from faust.exceptions import BrokerUnavailable
 from faust.transport.compaction import entries, rewrite
 from faust.transport.drivers.sqlite.log import Session
-from faust.transport.drivers.sqlite.partitions import PartitionLog, extents_of
+from faust.transport.drivers.sqlite.partitions import (
+    PartitionLog,
+    aborted_below,
+    extents_of,
+    forget_aborted,
+)
 from faust.transport.drivers.sqlite.schema import batch_key
 from faust.transport.records import Batch
 
@@ -74,13 +79,21 @@ class Compaction:
         if limit is None:
             return
         cleaner = Cleaner(now_ms, delete_retention_ms=log.policy.delete_retention_ms)
-        limit = await self._in_thread(self._learn, log, limit, cleaner)
+        aborted = await self._in_thread(self._aborted, log, limit)
+        limit = await self._in_thread(self._learn, log, limit, cleaner, aborted)
         writer, position = self._connection.writer, log.start
         while position < limit:
-            position, changes = await self._in_thread(self._judge, log, position, limit, cleaner)
+            position, changes = await self._in_thread(
+                self._judge, log, position, limit, cleaner, aborted
+            )
             if changes:
                 await writer.call(partial(_replace, changes))
         await writer.call(partial(_note_cleaned, log.id, limit))
+        if aborted:
+            await writer.call(partial(forget_aborted, log.id, limit))
+
+    def _aborted(self, log: PartitionLog, limit: int) -> list[Aborted]:
+        return aborted_below(self._own_db(), log.id, limit)
 
     def _cleanable_until(self, log: PartitionLog, now_ms: int) -> int | None:
         """Return the offset up to which compaction is worth while now, or ``None``."""
@@ -100,23 +113,32 @@ class Compaction:
         ).fetchone()
         return limit if due is not None else None
 
-    def _learn(self, log: PartitionLog, limit: int, cleaner: Cleaner) -> int:
+    def _learn(
+        self, log: PartitionLog, limit: int, cleaner: Cleaner, aborted: list[Aborted]
+    ) -> int:
         for _, _, batch in self._batches(log, max(log.start, log.cleaned), limit):
             if len(cleaner.latest) >= MOST_KEYS:
                 return batch.base_offset
-            if not batch.is_control:
+            if not batch.is_control and not _is_aborted(batch, aborted):
                 cleaner.learn(entries(batch))
         return limit
 
     def _judge(
-        self, log: PartitionLog, position: int, limit: int, cleaner: Cleaner
+        self,
+        log: PartitionLog,
+        position: int,
+        limit: int,
+        cleaner: Cleaner,
+        aborted: list[Aborted],
     ) -> tuple[int, list[_Change]]:
         """Judge some batches; return where to go on, and what becomes of them."""
         changes: list[_Change] = []
         for number, (key, horizon, batch) in enumerate(self._batches(log, position, limit)):
             if number >= STEP:
                 return batch.base_offset, changes
-            verdict = _judge_batch(cleaner, batch, horizon)
+            verdict = Verdict(frozenset(), horizon)
+            if not _is_aborted(batch, aborted):
+                verdict = _judge_batch(cleaner, batch, horizon)
             whole = len(verdict.keep) == batch.count
             if whole and verdict.horizon_ms == horizon:
                 continue
@@ -140,6 +162,16 @@ class Compaction:
                     raise BrokerUnavailable("compaction was stopped")
                 yield row_id, horizon, Batch(log.tp, data)
                 key = row_id + 1
+
+
+def _is_aborted(batch: Batch, aborted: list[Aborted]) -> bool:
+    if not batch.is_transactional or batch.is_control:
+        return False
+    return any(
+        stretch.producer_id == batch.producer_id
+        and stretch.first <= batch.base_offset <= stretch.last
+        for stretch in aborted
+    )
 
 
 def _judge_batch(cleaner: Cleaner, batch: Batch, horizon: int | None) -> Verdict:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from yarl import URL
 
 from faust._values import TP
-from faust.exceptions import ImproperlyConfigured, TopicExists, UnknownMember, UnknownTopic
+from faust.exceptions import (
+    BrokerUnavailable,
+    ImproperlyConfigured,
+    TopicExists,
+    UnknownMember,
+    UnknownTopic,
+)
 from faust.transport.base import (
     EARLIEST,
     LATEST,
@@ -22,7 +28,7 @@ from faust.transport.base import (
     Transport,
     TransportOptions,
 )
-from faust.transport.drivers.sqlite import groups, topics
+from faust.transport.drivers.sqlite import groups, topics, transactions
 from faust.transport.drivers.sqlite.connection import Connection
 from faust.transport.drivers.sqlite.location import Location
 from faust.transport.drivers.sqlite.log import Session
@@ -31,6 +37,7 @@ from faust.transport.drivers.sqlite.membership import SQLiteMembership
 from faust.transport.drivers.sqlite.producer import SQLiteProducer
 from faust.transport.drivers.sqlite.reader import SQLiteReader
 from faust.transport.drivers.sqlite.schema import OFFSET_BITS, batch_key
+from faust.transport.drivers.sqlite.transactional import SQLiteTransactionalProducer
 from faust.transport.records import Batch
 
 __all__ = ["SQLiteTransport"]
@@ -72,6 +79,8 @@ class SQLiteTransport(Transport):
         return SQLiteReader(self._connection, options)
 
     def producer(self, options: ProducerOptions) -> SQLiteProducer:
+        if options.transactional_id is not None:
+            return SQLiteTransactionalProducer(self._connection, options)
         return SQLiteProducer(self._connection, options)
 
     def membership(self, options: GroupOptions) -> SQLiteMembership:
@@ -164,8 +173,29 @@ class SQLiteTransport(Transport):
     async def committed(
         self, group_id: str, tps: Collection[TP] | None = None, *, stable: bool = False
     ) -> dict[TP, Commit]:
-        # No transaction can hold offsets back yet, so all of them are stable.
+        if stable:
+            await self._until_stable(group_id, tps)
         return await self._connection.read(lambda db: groups.committed(db, group_id, tps))
+
+    async def _until_stable(self, group_id: str, tps: Collection[TP] | None) -> None:
+        clock, bell = self.options.clock, self._connection.bell
+        seconds = self.options.request_timeout
+        deadline = clock.monotonic() + seconds
+        while True:
+            ticket = bell.ticket()
+            unstable = await self._connection.read(
+                lambda db: transactions.is_unstable(db, group_id, tps)
+            )
+            left = deadline - clock.monotonic()
+            if not unstable or left <= 0:
+                bell.drop(ticket)
+                break
+            bell.drain()
+            await bell.wait(ticket, left)
+        if unstable:
+            raise BrokerUnavailable(
+                f"a transaction has held offsets of group {group_id!r} for {seconds:g} s"
+            )
 
     async def commit_offsets(self, group_id: str, offsets: Mapping[TP, Commit]) -> None:
         def run(session: Session) -> None:
@@ -195,7 +225,8 @@ def _offset_at(db: sqlite3.Connection, tp: TP, row_id: int, at: int) -> int:
         (batch_key(row_id, start), (row_id + 1) << OFFSET_BITS, at),
     )
     for (data,) in rows:
-        for record in Batch(tp, data).records():
+        batch = Batch(tp, data)
+        for record in () if batch.is_control else batch.records():
             if record.timestamp >= at and record.offset >= start:
                 return record.offset
     return int(end)

@@ -29,6 +29,7 @@ __all__ = [
     "glimpse",
     "load",
     "names",
+    "refused",
     "remove_dead",
     "save",
     "tick_all",
@@ -120,25 +121,32 @@ def names(db: sqlite3.Connection) -> list[str]:
 # -- offsets ---------------------------------------------------------------------------------
 
 
-def commit(session: Session, name: str, offsets: Mapping[TP, Commit]) -> dict[TP, BrokerError]:
-    """Keep these offsets; return those that were refused."""
-    refused: dict[TP, BrokerError] = {}
+def refused(session: Session, offsets: Mapping[TP, Commit]) -> dict[TP, BrokerError]:
+    """Return the partitions that cannot be committed, each with its reason."""
+    found: dict[TP, BrokerError] = {}
     for tp, entry in offsets.items():
-        log = session.find(tp)
-        if log is None:
-            refused[tp] = UnknownTopic(f"there is no partition {tp}")
+        if session.find(tp) is None:
+            found[tp] = UnknownTopic(f"there is no partition {tp}")
         elif len(entry.metadata.encode()) > MOST_METADATA:
-            refused[tp] = MessageTooLarge(
+            found[tp] = MessageTooLarge(
                 f"the metadata of the commit of {tp} has {len(entry.metadata.encode())} bytes; "
                 f"{MOST_METADATA} fit"
             )
-        else:
+    return found
+
+
+def commit(session: Session, name: str, offsets: Mapping[TP, Commit]) -> dict[TP, BrokerError]:
+    """Keep these offsets; return those that were refused."""
+    left_out = refused(session, offsets)
+    for tp, entry in offsets.items():
+        log = session.find(tp)
+        if log is not None and tp not in left_out:
             session.db.execute(
                 "INSERT INTO committed VALUES (?, ?, ?, ?) ON CONFLICT (group_name, partition)"
                 " DO UPDATE SET next_offset = excluded.next_offset, metadata = excluded.metadata",
                 (name, log.id, entry.offset, entry.metadata),
             )
-    return refused
+    return left_out
 
 
 def committed(db: sqlite3.Connection, name: str, tps: Collection[TP] | None) -> dict[TP, Commit]:

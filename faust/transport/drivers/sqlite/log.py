@@ -21,9 +21,18 @@ from faust.exceptions import CorruptRecord, MessageTooLarge, UnknownTopic
 from faust.transport.base import Placed
 from faust.transport.drivers.sqlite import topics
 from faust.transport.drivers.sqlite.schema import OFFSET_BITS, batch_key
-from faust.transport.records import HEADER, HEADER_SIZE, with_append_time
+from faust.transport.records import (
+    HEADER,
+    HEADER_SIZE,
+    TRANSACTIONAL_BIT,
+    control_batch,
+    with_append_time,
+)
 
-__all__ = ["Log", "Session"]
+__all__ = ["STILL_OPEN", "Log", "Session"]
+
+#: Where a stretch of a transaction ends that is open.
+STILL_OPEN = 1 << 62
 
 #: Most rows in one statement; sizes are powers of two, so that few statements are compiled.
 _MOST_ROWS = 32
@@ -63,6 +72,8 @@ class Session:
         self._batches: list[Any] = []
         self._dirty: dict[int, Log] = {}
         self._dirty_producers: dict[tuple[int, int], ProducerState] = {}
+        #: What `transactions` has read of transactional ids; forgotten with the rest.
+        self.transactional_ids: dict[str, Any] = {}
 
     # -- the frame of a transaction --------------------------------------------------------
 
@@ -80,6 +91,7 @@ class Session:
         self._batches.clear()
         self._dirty.clear()
         self._dirty_producers.clear()
+        self.transactional_ids.clear()
 
     def flush(self) -> None:
         """Write what waits."""
@@ -93,14 +105,23 @@ class Session:
         logs = [
             value
             for log in self._dirty.values()
-            for value in (log.id, 0, 0, log.state.end, log.bytes, log.batches)
+            for value in (
+                log.id,
+                0,
+                0,
+                log.state.end,
+                log.state.stable if log.state.open else None,
+                log.bytes,
+                log.batches,
+            )
         ]
         self._insert(
-            "INSERT INTO partition (id, topic, number, next_offset, bytes, batches)",
-            6,
+            "INSERT INTO partition (id, topic, number, next_offset, stable_offset, bytes, batches)",
+            7,
             logs,
             " ON CONFLICT (id) DO UPDATE SET next_offset = excluded.next_offset,"
-            " bytes = excluded.bytes, batches = excluded.batches",
+            " stable_offset = excluded.stable_offset, bytes = excluded.bytes,"
+            " batches = excluded.batches",
         )
         if self._dirty_producers:
             producers = [
@@ -163,14 +184,24 @@ class Session:
 
     def _load(self, tp: TP) -> Log | None:
         row = self.db.execute(
-            "SELECT p.id, t.config, p.start_offset, p.next_offset, p.bytes, p.batches"
-            " FROM topic t JOIN partition p ON p.topic = t.id WHERE t.name = ? AND p.number = ?",
+            "SELECT p.id, t.config, p.start_offset, p.next_offset, p.bytes, p.batches,"
+            " p.stable_offset FROM topic t JOIN partition p ON p.topic = t.id"
+            " WHERE t.name = ? AND p.number = ?",
             tp,
         ).fetchone()
         if row is None:
             return None
         policy = TopicPolicy.parse(json.loads(row[1]))
-        return Log(tp, row[0], policy, Partition(row[2], row[3]), row[4], row[5])
+        state = Partition(row[2], row[3])
+        if row[6] is not None:
+            state.open = dict(
+                self.db.execute(
+                    "SELECT producer_id, first_offset FROM aborted"
+                    " WHERE partition = ? AND last_offset = ?",
+                    (row[0], STILL_OPEN),
+                )
+            )
+        return Log(tp, row[0], policy, state, row[4], row[5])
 
     # -- appending -------------------------------------------------------------------------
 
@@ -195,11 +226,20 @@ class Session:
         now_ms = int(self.clock.time() * 1000)
         if producer_id >= 0 and producer_id not in log.loaded:
             self._load_producer(log, producer_id)
+        transactional = bool(data[22] & TRANSACTIONAL_BIT)
+        opens = transactional and producer_id not in log.state.open
         place = log.state.place(
-            header[6] + 1, now_ms, producer_id=producer_id, epoch=epoch, sequence=sequence
+            header[6] + 1,
+            now_ms,
+            producer_id=producer_id,
+            epoch=epoch,
+            sequence=sequence,
+            transactional=transactional,
         )
         if place.duplicate:
             return Placed(place.base_offset, -1, log.state.start)
+        if opens:
+            self._note_stretch(log, place.base_offset, STILL_OPEN, producer_id)
         stamp = -1
         if log.policy.log_append_time:
             stamp = max_timestamp = now_ms
@@ -210,7 +250,34 @@ class Session:
             self._dirty_producers[log.id, producer_id] = log.state.producers[producer_id]
         return Placed(place.base_offset, stamp, log.state.start)
 
-    def next_sequence(self, tp: TP, producer_id: int) -> int:
+    def mark(self, log: Log, producer_id: int, epoch: int, *, commit: bool) -> None:
+        """End the transaction that a producer has open in this log, with a marker."""
+        if producer_id not in log.state.open:
+            return  # nothing of it has got here (or this is another topic of the same name)
+        if producer_id not in log.loaded:
+            self._load_producer(log, producer_id)
+        first, now_ms = log.state.open[producer_id], int(self.clock.time() * 1000)
+        offset = log.state.mark(producer_id, epoch, now_ms, commit=commit)
+        log.state.aborted.clear()  # they are kept in the file
+        self.db.execute(
+            "DELETE FROM aborted WHERE partition = ? AND last_offset = ? AND producer_id = ?",
+            (log.id, STILL_OPEN, producer_id),
+        )
+        if not commit:
+            self._note_stretch(log, first, offset, producer_id)
+        marker = bytearray(control_batch(producer_id, epoch, now_ms, commit=commit))
+        marker[0:8] = offset.to_bytes(8, "big")
+        self._write(log, offset, now_ms, marker)
+        self._dirty_producers[log.id, producer_id] = log.state.producers[producer_id]
+
+    def _note_stretch(self, log: Log, first: int, last: int, producer_id: int) -> None:
+        self.db.execute(
+            "INSERT INTO aborted (partition, last_offset, first_offset, producer_id)"
+            " VALUES (?, ?, ?, ?)",
+            (log.id, last, first, producer_id),
+        )
+
+    def next_sequence(self, tp: TP, producer_id: int, epoch: int = 0) -> int:
         """Return the sequence number of an idempotent producer's next record.
 
         Raises:
@@ -220,7 +287,8 @@ class Session:
         if producer_id not in log.loaded:
             self._load_producer(log, producer_id)
         state = log.state.producers.get(producer_id)
-        return (state.recent[-1][1] + 1) % SEQUENCES if state and state.recent else 0
+        known = state is not None and state.epoch == epoch and state.recent
+        return (state.recent[-1][1] + 1) % SEQUENCES if state and known else 0
 
     def _write(self, log: Log, base_offset: int, max_timestamp: int, data: bytearray) -> None:
         key = batch_key(log.id, log.state.end - 1)

@@ -23,11 +23,16 @@ from typing import TYPE_CHECKING, TypeVar
 from faust._machines.log import PRODUCER_EXPIRY_MS, retention_start
 from faust._values import TP
 from faust.exceptions import FaustError
-from faust.transport.drivers.sqlite import groups
+from faust.transport.drivers.sqlite import groups, transactions
 from faust.transport.drivers.sqlite.compaction import Compaction
 from faust.transport.drivers.sqlite.errors import FileReplaced
 from faust.transport.drivers.sqlite.log import Session
-from faust.transport.drivers.sqlite.partitions import PartitionLog, extents_of, logs_of
+from faust.transport.drivers.sqlite.partitions import (
+    PartitionLog,
+    extents_of,
+    forget_aborted,
+    logs_of,
+)
 from faust.transport.drivers.sqlite.schema import (
     OFFSET_BITS,
     PAGE_SIZE,
@@ -123,7 +128,9 @@ class Maintenance:
             return False
         if dead:
             groups.remove_dead(session, dead)
+            transactions.end_dead(session, dead)
         groups.tick_all(session)
+        transactions.tick_all(session)
         return True
 
     def _take_lease(self, session: Session) -> bool:
@@ -168,6 +175,7 @@ class Maintenance:
             now_ms = int(self._connection.options.clock.time() * 1000)
             horizon = now_ms - PRODUCER_EXPIRY_MS
             await self._connection.writer.call(partial(_forget_producers, horizon))
+            await self._connection.writer.call(transactions.forget_unused)
             for log in await self._connection.read(logs_of):
                 await self._retain(log, now_ms)
                 await self._clear(log.id, log.start)
@@ -190,18 +198,24 @@ class Maintenance:
             await self._connection.writer.call(partial(_forget_garbage, partition_id))
 
     async def _clear(self, partition_id: int, below: int) -> None:
-        def first(db: sqlite3.Connection) -> bool:
-            keys = partition_id << OFFSET_BITS, batch_key(partition_id, below)
-            row = db.execute(
-                "SELECT 1 FROM batch WHERE id >= ? AND id < ? LIMIT 1", keys
-            ).fetchone()
-            return row is not None
+        keys = partition_id << OFFSET_BITS, batch_key(partition_id, below)
 
-        while await self._connection.read(first):
+        def left(db: sqlite3.Connection) -> tuple[int, int]:
+            batches = "SELECT 1 FROM batch WHERE id >= ? AND id < ?"
+            aborted = "SELECT 1 FROM aborted WHERE partition = ? AND last_offset < ?"
+            found: tuple[int, int] = db.execute(
+                f"SELECT EXISTS ({batches}), EXISTS ({aborted})", (*keys, partition_id, below)
+            ).fetchone()
+            return found
+
+        while (rest := await self._connection.read(left))[0]:
             await self._connection.writer.call(
                 lambda session: session.clear(partition_id, below, CLEAR_STEP)
             )
             await asyncio.sleep(0)
+        if rest[1]:
+            # Only now: a reader leaves out by them what it may have found of the batches.
+            await self._connection.writer.call(partial(forget_aborted, partition_id, below))
 
     async def _retain(self, log: PartitionLog, now_ms: int) -> None:
         policy = log.policy

@@ -125,8 +125,29 @@ class SQLiteMembership(Membership):
                 groups.save(session, group)
             return groups.commit(session, self.options.group_id, offsets)
 
-        with self._noticing():
+        with self.noticing():
             return await self._connection.writer.call(run)
+
+    def check_transactional(self, session: Session, generation: int | None) -> str:
+        """Return the group's id if our offsets may be committed by a transaction.
+
+        Raises:
+            RejoinError, FencedMember: as by `commit`.
+        """
+        if not self._member_id:  # Kafka takes this for a producer that says nothing of a member
+            raise UnknownMember(f"not a member of group {self.options.group_id!r} (any more)")
+        group = groups.load(session, self.options.group_id)
+        try:
+            group.check_commit(
+                self._member_id,
+                self._generation if generation is None else generation,
+                now=session.clock.monotonic(),
+                instance_id=self.options.instance_id,
+                transactional=True,
+            )
+        finally:
+            groups.save(session, group)
+        return group.group_id
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -166,11 +187,11 @@ class SQLiteMembership(Membership):
                 # counts although a round has begun.
                 groups.save(session, group)
 
-        with self._noticing():
+        with self.noticing():
             return await self._connection.writer.call(run)
 
     @contextlib.contextmanager
-    def _noticing(self) -> Iterator[None]:
+    def noticing(self) -> Iterator[None]:
         """Remember that we are out when the group says so."""
         # An old generation that is refused (of a commit that a round has overtaken) says nothing
         # about the one that we are in.

@@ -1,4 +1,4 @@
-"""Partitions as maintenance looks at them: plain reads."""
+"""Partitions as maintenance looks at them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import sqlite3
 from typing import NamedTuple
 
-from faust._machines.log import Extent
+from faust._machines.log import Aborted, Extent
 from faust._machines.topicrules import DEFAULTS, TopicPolicy
 from faust._values import TP
+from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.schema import OFFSET_BITS, batch_key
 
-__all__ = ["PartitionLog", "extents_of", "logs_of"]
+__all__ = ["PartitionLog", "aborted_below", "extents_of", "forget_aborted", "logs_of"]
 
 
 class PartitionLog(NamedTuple):
@@ -68,3 +69,20 @@ def extents_of(
     extents = [Extent(base, (key & mask) + 1, stamp, size) for base, key, stamp, size, _ in rows]
     behind = log.bytes - rows[-1][4] - rows[-1][3] if rows else 0
     return extents, max(behind, 0)
+
+
+def aborted_below(db: sqlite3.Connection, partition_id: int, offset: int) -> list[Aborted]:
+    """Return the aborted stretches that begin below an offset."""
+    rows = db.execute(
+        "SELECT producer_id, first_offset, last_offset FROM aborted"
+        " WHERE partition = ? AND first_offset < ?",
+        (partition_id, offset),
+    ).fetchall()
+    return [Aborted(*row) for row in rows]
+
+
+def forget_aborted(partition_id: int, below: int, session: Session) -> None:
+    """Forget aborted stretches of which nothing is left below an offset."""
+    session.db.execute(
+        "DELETE FROM aborted WHERE partition = ? AND last_offset < ?", (partition_id, below)
+    )

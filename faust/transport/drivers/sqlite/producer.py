@@ -11,12 +11,12 @@ from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured
 from faust.transport.base import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.writer import Operation
-from faust.transport.records import Builder
+from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
 if TYPE_CHECKING:
     from faust.transport.drivers.sqlite.connection import Connection
 
-__all__ = ["SQLiteProducer"]
+__all__ = ["Append", "SQLiteProducer"]
 
 #: Seconds that `SQLiteProducer.close` waits for what was handed over.
 _CLOSE_TIMEOUT = 5.0
@@ -37,7 +37,7 @@ class _Lane:
         self.waiting = 0
 
 
-class _Append(Operation[Placed]):
+class Append(Operation[Placed]):
     """One batch under way.
 
     It is built (and numbered) when it is first tried, on the writer's thread, and keeps its bytes
@@ -74,7 +74,7 @@ class _Append(Operation[Placed]):
                 raise UnknownTopic(f"there is no partition {self.tp} any more")
             if self.data is None:
                 self.data = self.producer.build(session, self.tp, self.builder)
-            placed = session.append(self.tp, self.data)
+            placed = self.producer.append(session, self.tp, self.data)
             known.add(self.tp.topic)
             return placed
         except FaustError as error:
@@ -99,15 +99,14 @@ class SQLiteProducer(Producer):
     """Appends record batches to the file."""
 
     def __init__(self, connection: Connection, options: ProducerOptions) -> None:
-        if options.transactional_id is not None:
-            raise ImproperlyConfigured(_NO_TRANSACTIONS)
         self.options = options
         self._connection = connection
         self._producer_id = -1
+        self.epoch = 0
         self._lanes: dict[TP, _Lane] = {}
         #: Topics that were there when we wrote to them (the writer's thread's).
         self.known: set[str] = set()
-        self._waiting: dict[_Append, None] = {}
+        self._waiting: dict[Append, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -134,7 +133,7 @@ class SQLiteProducer(Producer):
             lane = self._lanes[tp] = _Lane()
         lane.waiting += 1
         deadline = loop.time() + self.options.delivery_timeout
-        append = _Append(self, tp, builder, lane, future, deadline)
+        append = Append(self, tp, builder, lane, future, deadline)
         self._waiting[append] = None
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
@@ -150,9 +149,9 @@ class SQLiteProducer(Producer):
             await asyncio.wait(waiting)
 
     async def begin(self) -> Transaction:
-        raise ImproperlyConfigured(_NO_TRANSACTIONS)
+        raise ImproperlyConfigured("a transaction needs a transactional_id")
 
-    def delivered(self, append: _Append) -> None:
+    def delivered(self, append: Append) -> None:
         """The future of a batch has its answer."""
         if append not in self._waiting:
             return
@@ -168,9 +167,19 @@ class SQLiteProducer(Producer):
     def build(self, session: Session, tp: TP, builder: Builder) -> bytearray:
         """Build a batch that carries the next sequence numbers of its partition."""
         if self.options.idempotent:
-            sequence = session.next_sequence(tp, self._producer_id)
-            builder.set_producer_state(self._producer_id, 0, sequence)
-        return builder.build()
+            sequence = session.next_sequence(tp, self._producer_id, self.epoch)
+            builder.set_producer_state(self._producer_id, self.epoch, sequence)
+        data = builder.build()
+        if bool(data[22] & TRANSACTIONAL_BIT) != (self.options.transactional_id is not None):
+            raise ImproperlyConfigured(
+                f"{tp}: a builder for a transactional producer, and no other, is made with "
+                "new_builder(transactional=True)"
+            )
+        return data
+
+    def append(self, session: Session, tp: TP, data: bytearray) -> Placed:
+        """Append what was built."""
+        return session.append(tp, data)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class SQLiteProducer(Producer):
                 return
             self._give_up(append, self._connection.writer.locked(self.options.delivery_timeout))
 
-    def _give_up(self, append: _Append, error: FaustError) -> None:
+    def _give_up(self, append: Append, error: FaustError) -> None:
         append.abandoned = True
         append.fail(error)
         append.deliver()
@@ -215,9 +224,3 @@ def _unanswered(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Placed]:
     future: asyncio.Future[Placed] = loop.create_future()
     future.set_result(Placed(-1))
     return future
-
-
-_NO_TRANSACTIONS = (
-    "transactions (processing_guarantee='exactly_once') are not available on sqlite:// yet: "
-    "use at_least_once, or kafka://"
-)

@@ -22,7 +22,7 @@ from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.sqlite import topics
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.schema import batch_key
-from faust.transport.records import Batch, split_batches
+from faust.transport.records import CONTROL_BIT, TRANSACTIONAL_BIT, Batch, split_batches
 
 if TYPE_CHECKING:
     from faust.transport.drivers.sqlite.connection import Connection
@@ -31,8 +31,9 @@ __all__ = ["SQLiteReader"]
 
 #: All that is asked about partitions, as one value (see `schema` on why).
 _ENDS = """
-SELECT json_group_array(json_array(id, start_offset, next_offset, stable_offset, bytes, batches))
-  FROM partition WHERE id IN (SELECT value FROM json_each(?))
+SELECT json_group_array(json_array(id, start_offset, next_offset, stable_offset, bytes, batches,
+                                   EXISTS (SELECT 1 FROM aborted a WHERE a.partition = p.id)))
+  FROM partition p WHERE id IN (SELECT value FROM json_each(?))
 """
 
 #: Batches of one partition from a key on, as one value: at most ?3 of them and about ?4 bytes.
@@ -44,6 +45,14 @@ SELECT CAST(group_concat(CAST(data AS TEXT), '') AS BLOB) FROM (
                                  ORDER BY id LIMIT 1))
 """
 
+#: Aborted stretches of one partition between two offsets, as one value.
+_ABORTED = """
+SELECT json_group_array(json_array(producer_id, first_offset, last_offset)) FROM aborted
+ WHERE partition = ?1 AND last_offset >= ?2 AND first_offset < ?3
+"""
+
+#: Attributes of batches that need a closer look.
+_NOT_PLAIN = CONTROL_BIT | TRANSACTIONAL_BIT
 #: The row of a partition that is not there.
 _NOWHERE = -1
 #: Most batches of one partition in one answer, however small they are.
@@ -55,6 +64,7 @@ class _Ends(NamedTuple):
     next: int
     stable: int | None
     average_size: int
+    has_aborted: int
 
 
 class SQLiteReader(Reader):
@@ -178,8 +188,8 @@ class SQLiteReader(Reader):
         ids = [self._ids.get(tp, _NOWHERE) for tp in tps]
         (text,) = db.execute(_ENDS, (json.dumps(ids),)).fetchone()
         rows = {
-            row_id: _Ends(start, end, stable, size // (count or 1))
-            for row_id, start, end, stable, size, count in json.loads(text)
+            row_id: _Ends(start, end, stable, size // (count or 1), aborted)
+            for row_id, start, end, stable, size, count, aborted in json.loads(text)
         }
         found: dict[TP, _Ends] = {}
         for tp in tps:
@@ -197,6 +207,11 @@ class SQLiteReader(Reader):
         limit = min(self.options.max_partition_bytes, budget)
         most = min(2 + limit // max(ends.average_size, 64), _MOST_BATCHES)
         keys = batch_key(row_id, position), batch_key(row_id, end)
+        # Before the batches: an aborted stretch is forgotten when its batches are gone, not before.
+        aborted: list[list[int]] = []
+        if ends.has_aborted and self.options.read_committed:
+            (text,) = db.execute(_ABORTED, (row_id, position, end)).fetchone()
+            aborted = json.loads(text)
         (data,) = db.execute(_BATCHES, (*keys, most, limit)).fetchone()
         try:
             batches = split_batches(tp, data or b"")
@@ -212,7 +227,11 @@ class SQLiteReader(Reader):
             end = batches[-1].next_offset
         elif data:
             return 0
-        fetched.batches.extend(batch for batch in batches if not batch.is_control)
+        fetched.batches.extend(
+            batch
+            for batch in batches
+            if not batch.attributes & _NOT_PLAIN or _is_shown(batch, aborted)
+        )
         fetched.positions[tp] = self._positions[tp] = end
         return len(data or b"")
 
@@ -234,6 +253,16 @@ class SQLiteReader(Reader):
                 )
                 del batches[number:]
                 return
+
+
+def _is_shown(batch: Batch, aborted: list[list[int]]) -> bool:
+    """Is it data, and of no aborted transaction?"""
+    if batch.is_control:
+        return False
+    return not any(
+        producer_id == batch.producer_id and first <= batch.base_offset <= last
+        for producer_id, first, last in aborted
+    )
 
 
 def _create(missing: Collection[TP], session: Session) -> None:

@@ -92,6 +92,11 @@ class Operation(Generic[R]):
         except FaustError as error:
             self._error = error
 
+    @property
+    def error(self) -> BaseException | None:
+        """Why it failed, if it did."""
+        return self._error
+
     def undo(self) -> None:
         """The transaction was rolled back: it will be tried again, or fail."""
 

@@ -39,9 +39,11 @@ def test_a_fetch_by_id_is_what_the_protocol_says() -> None:
 
 def test_a_produce_request_is_the_one_that_struct_types_would_write() -> None:
     batches: list[tuple[int, bytes | bytearray]] = [(0, b"abc"), (3, bytearray(b"defg"))]
-    ours = ProduceRequest_v8(-1, 5000, [("topic", batches), ("other", [(1, b"")])])
-    theirs = TheirProduceRequest(None, -1, 5000, [("topic", batches), ("other", [(1, b"")])])
-    assert ours.encode() == theirs.encode()
+    topics = [("topic", batches), ("other", [(1, b"")])]
+    for name in (None, "transactional"):
+        ours = ProduceRequest_v8(-1, 5000, topics, name)
+        theirs = TheirProduceRequest(name, -1, 5000, topics)
+        assert ours.encode() == theirs.encode()
 
 
 def test_an_answer_by_name_is_found_in_its_frame() -> None:

@@ -165,12 +165,18 @@ async def test_without_acks_nobody_waits(tmp_path: Path) -> None:
 
 
 @on_loop
-async def test_transactions_are_refused_by_a_sentence(tmp_path: Path) -> None:
+async def test_producers_that_cannot_work_are_refused(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
-        with pytest.raises(ImproperlyConfigured, match="exactly_once"):
-            broker.producer(ProducerOptions(transactional_id="x"))
-        with pytest.raises(ImproperlyConfigured, match="exactly_once"):
+        with pytest.raises(ImproperlyConfigured, match="transactional_id"):
             await broker.producer(ProducerOptions()).begin()
+        for wrong in (
+            ProducerOptions(transactional_id="x", idempotent=False),
+            ProducerOptions(transactional_id="x", acks=1),
+        ):
+            with pytest.raises(ImproperlyConfigured, match="acks"):
+                broker.producer(wrong)
+        with pytest.raises(ImproperlyConfigured, match="inside a transaction"):
+            broker.producer(ProducerOptions(transactional_id="x")).produce(TP0, builder_of(b"v"))
 
 
 @on_loop
