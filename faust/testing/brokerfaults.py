@@ -13,6 +13,7 @@ from random import Random
 
 from faust._machines.metadata import decode
 from faust._values import TP
+from faust.exceptions import UnknownMember
 from faust.testing.harness import Harness
 
 __all__ = ["compact", "forget_member", "grow", "truncate"]
@@ -63,7 +64,10 @@ def forget_member(harness: Harness, group_id: str, random: Random) -> bool:
     members = sorted(group.members)
     if not members:
         return False
-    group.leave(random.choice(members), now=harness.clock.monotonic())
+    try:
+        group.leave(random.choice(members), now=harness.clock.monotonic())
+    except UnknownMember:  # it has just been expired
+        return False
     groups.notify(group_id)
     return True
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
@@ -53,7 +54,11 @@ def run(job: Job) -> Report:
     """Run one."""
     scenario = _scenario(job.scenario, job.seed)
     plan = None if job.point is None else Plan.focused(job.point, job.seed)
-    report = simulate(scenario, job.seed, plan=plan, guarantee=job.guarantee, trace=job.trace)
+    try:
+        report = simulate(scenario, job.seed, plan=plan, guarantee=job.guarantee, trace=job.trace)
+    except Exception:
+        report = Report(job.seed, job.scenario or "simulation")
+        report.findings.append(f"the simulation itself failed:\n{traceback.format_exc()}")
     reliability.note(report.as_run())
     return report
 
@@ -156,7 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(report, flush=True)
             if given.stop and report.findings:
                 break
-            progress.show(total)
+            if not given.digests:
+                progress.show(total)
     print(total.describe(points=given.points))
     return 1 if total.failed else 0
 

@@ -8,8 +8,11 @@ import sys
 
 import pytest
 
+from faust.testing.crashpoints import crash_points
+from faust.testing.unreachable import UNREACHABLE
+
 #: Seeds of an ordinary test run, in parts that each take some seconds.
-PARTS = [(first, first + 20) for first in range(0, 160, 20)]
+PARTS = [(first, first + 20) for first in range(0, 320, 20)]
 
 
 def run_seeds(*arguments: str, hash_seed: str = "0", timeout: float = 110) -> tuple[int, str]:
@@ -32,14 +35,19 @@ def test_nothing_is_lost_and_tables_are_exact_whatever_goes_wrong(first: int, la
 
 
 def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
-    one = run_seeds("--seeds", "0:10", "--digests", hash_seed="1")
-    other = run_seeds("--seeds", "0:10", "--digests", hash_seed="2")
+    one = run_seeds("--seeds", "0:15", "--digests", hash_seed="1")
+    other = run_seeds("--seeds", "0:15", "--digests", "--jobs", "2", hash_seed="2")
     assert one == other
+
+
+def test_points_that_nobody_reaches_are_points_of_the_engine() -> None:
+    known = {str(point) for point in crash_points().values()}
+    assert not UNREACHABLE.keys() - known
 
 
 @pytest.mark.soak
 def test_a_crash_at_every_await_of_the_engine_is_survived() -> None:
-    code, said = run_seeds("--every-point", "20", timeout=7_000)
+    code, said = run_seeds("--every-point", "20", "--jobs", "0", timeout=7_000)
     print(said)
     assert code == 0, said
 
@@ -47,6 +55,8 @@ def test_a_crash_at_every_await_of_the_engine_is_survived() -> None:
 @pytest.mark.soak
 def test_many_seeds() -> None:
     seeds = int(os.environ.get("SEEDS", "500"))
-    code, said = run_seeds("--seeds", f"1000:{1000 + seeds}", "--points", timeout=7_000)
+    code, said = run_seeds(
+        "--seeds", f"1000:{1000 + seeds}", "--jobs", "0", "--points", timeout=7_000
+    )
     print(said)
     assert code == 0, said
