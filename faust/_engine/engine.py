@@ -15,11 +15,10 @@ from uuid import uuid4
 from faust._engine.committer import Committer
 from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
-from faust._engine.followers import Followers
 from faust._engine.reach import Reach
 from faust._engine.rebalancer import Callbacks, Rebalancer, Subscription
-from faust._engine.restorer import Restorer
 from faust._engine.sharing import Sharing
+from faust._engine.state import State
 from faust._engine.task_manager import TaskManager
 from faust._engine.upkeep import Upkeep
 from faust._machines import commits
@@ -61,7 +60,6 @@ class Engine:
         tasks: Its tasks that are active here.
         starting: Its tasks that are being restored.
         assignment: The latest assignment.
-        lagging: Records still to be restored: (table, partition) -> how many.
     """
 
     def __init__(self, host: Any, connection: Connection) -> None:
@@ -72,7 +70,6 @@ class Engine:
         self.conf = host.conf
         self.conductor = host.topics
         self.assignment: Assignment | None = None
-        self.lagging: dict[tuple[str, int], int] = {}
         self.infos: dict[str, TopicInfo] = {}
         self.writer = host.writer_id or uuid4().hex[:12]
         self.caught_up = asyncio.Event()
@@ -94,6 +91,8 @@ class Engine:
         self._cleaning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._reaching: asyncio.Task[None] | None = None
+        #: Who asks has not been told yet that the standbys are ready, after a rebalance.
+        self._standbys_due = False
         #: Who asks is told of every rebalance, also where nothing is taken away.
         self._revoked_told = False
         self._made = False
@@ -115,12 +114,8 @@ class Engine:
             connection.outbox.learn(info.name, info.partitions, info.topic_id)
         self._check_metadata_size()
         host.tables.frozen = True
-        if len(host.tables) and self.conf.table_standby_replicas:
-            logger.info(
-                "Tables have no standby copies (table_standby_replicas=%d): this version restores "
-                "a partition that moves from its changelog", self.conf.table_standby_replicas,
-            )  # fmt: skip
         await self._make_parts()
+        await self.state.start()
         self._made = True
         self.conductor.on_flow = self._on_flow
         self.conductor.on_subscription_changed = self._on_subscription_changed
@@ -202,33 +197,20 @@ class Engine:
             consumer=host.consumer,
             on_committed=host.tables.on_commit,
         )
-        self.followers = Followers(
-            bridge=bridge,
-            clock=clock,
-            transport=transport,
-            group_id=conf.id,
-            interval=conf.broker_commit_interval,
-            tables=host.tables,
-            sources=self._sources_with,
-            owned=lambda: {*self.tasks, *self.starting},
-            on_caught_up=self._look_if_caught_up,
-        )
-        self.restorer = Restorer(
-            bridge=bridge,
-            clock=clock,
-            transport=transport,
-            producer=connection.producer,
-            group_id=conf.id,
+        self.state = State(
+            host,
+            connection,
             cluster_id=self.cluster_id,
-            reset=conf.consumer_auto_offset_reset,
-            open_store=host.tables.open_store,
-            open_apart=host.tables.open_apart,
-            readers_of=self.conductor.committing_readers_of,
-            on_progress=self._on_restore_progress,
-            on_restored=host.sensors.on_restored,
-            make_event=host.create_event,
+            tasks=self.tasks,
+            starting=self.starting,
+            rebalancer=self.rebalancer,
+            sources=self._sources_with,
+            on_caught_up=self._look_if_caught_up,
+            on_standbys_settled=self._look_if_caught_up,
+            on_crash=self._crash,
         )
-        self.manager.equip(self.fetcher, self.restorer, self.followers, self.committer)
+        self.followers = self.state.followers
+        self.manager.equip(self.fetcher, self.committer, self.state)
 
     def _check_metadata_size(self) -> None:
         """Fail now, not at the first commit, where a task's positions cannot fit."""
@@ -330,7 +312,9 @@ class Engine:
         self.assignment = assignment
         if self._stopped:
             return
+        await self.state.release(added)
         await self.manager.take_on(added, assignment)
+        await self.state.follow(assignment)
         if self._following is None:
             self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
         if not self._revoked_told:
@@ -370,11 +354,10 @@ class Engine:
 
     # -- readiness --------------------------------------------------------------------------------
 
-    def _on_restore_progress(self, table: str, partition: int, left: int) -> None:
-        if left:
-            self.lagging[table, partition] = left
-        else:
-            self.lagging.pop((table, partition), None)
+    @property
+    def lagging(self) -> dict[tuple[str, int], int]:
+        """Records still to be restored: (table, partition) -> how many."""
+        return self.state.lagging if self._made else {}
 
     def _look_if_caught_up(self) -> None:
         complete = not self.starting and self.followers.caught_up.is_set()
@@ -384,6 +367,10 @@ class Engine:
                 self.host.sensors.on_rebalance_end(self.host, state)
             if over:
                 self.host.on_rebalance_end()
+                self._standbys_due = True
+            if self._standbys_due and self.state.standbys.settled:
+                self._standbys_due = False
+                self.host.on_standbys_ready()
             if not self.caught_up.is_set():
                 self.caught_up.set()
 
@@ -411,9 +398,8 @@ class Engine:
         if self.generation < 0:
             return "not a member of the group yet"
         if self.starting:
-            left = sum(self.lagging.values())
-            tail = f", {left} records left" if left else ""
-            return f"{len(self.starting)} tasks are being restored{tail}"
+            status = self.state.restoring()
+            return f"{len(self.starting)} tasks are being restored{status and f': {status}'}"
         if not self.followers.caught_up.is_set():
             return "global tables are being read"
         for reason in self.blocked.values():
@@ -476,6 +462,8 @@ class Engine:
             if not crashed:
                 logger.error("The last commit failed: %s", exc)
         finally:
+            if hasattr(self, "state"):
+                await self.state.stop()
             await self._leave()
         if not crashed and self._made and self.committer.trying:
             raise BrokerUnavailable(

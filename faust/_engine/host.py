@@ -407,6 +407,9 @@ class Host(Connected):
     def on_rebalance_end(self) -> None:
         """All of it is being processed."""
         self.tables.on_actives_ready()
+
+    def on_standbys_ready(self) -> None:
+        """The copies that are kept here have come to what was committed."""
         self.tables.on_standbys_ready()
 
     async def on_assigned(self, assigned: set[TP]) -> None:

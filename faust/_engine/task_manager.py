@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.recovery import Recovery
@@ -13,21 +13,22 @@ from faust._engine.tasks import ActiveTask
 from faust._machines.copartition import TaskId
 from faust._machines.effects import TaskRun
 from faust._machines.retry import backoff
-from faust._values import TP
-from faust.exceptions import RetryableError
+from faust.exceptions import RestoreError, RetryableError
 
 if TYPE_CHECKING:
     from faust._core.threads import Bridge
     from faust._engine.committer import Committer
     from faust._engine.fetcher import Fetcher
-    from faust._engine.followers import Followers
-    from faust._engine.restorer import Restorer
     from faust._engine.sharing import Sharing
+    from faust._engine.state import State
     from faust.assignor.partition_assignor import Assignment
 
 __all__ = ["TaskManager"]
 
 logger = logging.getLogger(__name__)
+
+#: How often a task is started again whose local state was found damaged.
+RESTORE_ATTEMPTS = 3
 
 
 class TaskManager:
@@ -47,9 +48,8 @@ class TaskManager:
     """
 
     _fetcher: Fetcher
-    _restorer: Restorer
-    _followers: Followers
     _committer: Committer
+    _state: State
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class TaskManager:
         *,
         caught_up: asyncio.Event,
         on_started: Callable[[], None],
-        on_crash: Callable[[BaseException], Awaitable[None]],
+        on_crash: Callable[[BaseException], Coroutine[Any, Any, None]],
     ) -> None:
         self.tasks: dict[TaskId, ActiveTask] = {}
         self.starting: dict[TaskId, asyncio.Task[None]] = {}
@@ -74,12 +74,9 @@ class TaskManager:
         #: What each task was started to read.
         self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}
 
-    def equip(
-        self, fetcher: Fetcher, restorer: Restorer, followers: Followers, committer: Committer
-    ) -> None:
+    def equip(self, fetcher: Fetcher, committer: Committer, state: State) -> None:
         """Say what works for the tasks; before the first of them is assigned."""
-        self._fetcher, self._restorer = fetcher, restorer
-        self._followers, self._committer = followers, committer
+        self._fetcher, self._committer, self._state = fetcher, committer, state
 
     async def take_on(self, added: Iterable[TaskId], assignment: Assignment) -> None:
         """Start what is new, and again what reads something else now; restoring goes on in the
@@ -92,7 +89,7 @@ class TaskManager:
         if changed:
             await self.give_up(changed)
         for task_id in sorted(changed.union(added)):
-            self._recovery.expect(task_id, self._tables_of(task_id).values())
+            self._recovery.expect(task_id, self._state.tables_of(task_id).values())
         for task_id in sorted(changed.union(added)):
             if task_id not in self.starting and task_id not in self.tasks:
                 self._caught_up.clear()
@@ -100,13 +97,6 @@ class TaskManager:
                 self.starting[task_id] = asyncio.create_task(
                     self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
                 )
-
-    def _tables_of(self, task_id: TaskId) -> dict[str, Any]:
-        return {
-            name: table
-            for name, table in self._host.tables.items()
-            if str(table.partitions) == task_id.group
-        }
 
     def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
         """Return who reads what in a task: (topic, reader).
@@ -130,8 +120,10 @@ class TaskManager:
                 try:
                     await self._start_task(task_id, assignment)
                     return
-                except RetryableError as exc:
+                except (RetryableError, RestoreError) as exc:
                     attempt += 1
+                    if isinstance(exc, RestoreError) and attempt > RESTORE_ATTEMPTS:
+                        raise
                     logger.warning("Task %s is not started yet: %s", task_id, exc)
                     await self._host.clock.sleep(backoff(attempt, 0.1, 5.0))
         except asyncio.CancelledError:
@@ -147,19 +139,12 @@ class TaskManager:
         """Restore, give the readers their cursors, commit the start, begin to fetch."""
         self._incarnations += 1
         run = TaskRun(task_id, task_id.partition, self._incarnations)
-        topics = [
-            topic
-            for topic, group in sorted(assignment.topics.items())
-            if group == task_id.group and self._host.topics.readers_of(topic)
-        ]
-        tables = self._tables_of(task_id)
-        task = ActiveTask(
-            run, tuple(TP(topic, task_id.partition) for topic in topics), dict(tables)
-        )
+        tables = self._state.tables_of(task_id)
+        task = ActiveTask(run, self._state.sources_of(task_id, assignment), dict(tables))
         began = time.perf_counter()
         try:
-            restored = await self._restorer.restore(task)
-            await self._followers.caught_up.wait()
+            restored = await self._state.restorer.restore(task)
+            await self._state.followers.caught_up.wait()
             self._host.topics.start_task(run, restored.positions, restored.readers)
             for name, piece in task.slices.items():
                 tables[name].add_slice(run, piece)
@@ -170,8 +155,9 @@ class TaskManager:
             await self._recovery.restored(task_id, tables.values())
             if task.restless and task.sources:
                 await self._commit_start(task)
-        except BaseException:
-            self._close(task)
+        except BaseException as exc:
+            # A store that was found damaged is made anew when it is opened again.
+            self._close(task, keep=not isinstance(exc, RestoreError))
             raise
         logger.info("Task %s started in %.2f s", task_id, time.perf_counter() - began)
         if restored.positions and run.alive:
@@ -212,7 +198,7 @@ class TaskManager:
             await self._commit_finally(tasks)
         finally:
             for task in tasks:
-                self._close(task)
+                self._close(task, keep=True)
 
     async def _wait_for_events(self, tasks: Iterable[ActiveTask], grace: float) -> None:
         runs = {task.run for task in tasks}
@@ -241,8 +227,8 @@ class TaskManager:
                 logger.warning("The last commit of %d tasks waits: %s", len(tasks), exc)
             await self._host.clock.sleep(backoff(attempt, 0.1, 1.0))
 
-    def _close(self, task: ActiveTask) -> None:
-        """From now on nothing of it counts."""
+    def _close(self, task: ActiveTask, *, keep: bool) -> None:
+        """From now on nothing of it counts; its stores may be of use to whoever comes next."""
         run = task.run
         run.close()
         self._bridge.post_io(self._fetcher.stop, list(task.sources))
@@ -250,8 +236,12 @@ class TaskManager:
             stream.drop_task(run)
         self._host.topics.stop_task(run)
         for name, piece in task.slices.items():
-            task.tables[name].drop_slice(run)
-            piece.store.close()
+            table = task.tables[name]
+            table.drop_slice(run)
+            if keep or not self._state.stores.is_persistent(table):
+                self._state.stores.keep(table, run.partition, piece.store)
+            else:
+                piece.store.close()
         if self.tasks.get(task.id) is task:
             del self.tasks[task.id]
 
@@ -262,7 +252,7 @@ class TaskManager:
         await asyncio.gather(*self.starting.values(), return_exceptions=True)
         self.starting.clear()
         for task in list(self.tasks.values()):
-            self._close(task)
+            self._close(task, keep=False)
 
     def disown(self, ids: frozenset[TaskId]) -> None:
         """On the I/O loop, while the main loop is blocked: nothing of these counts any more."""

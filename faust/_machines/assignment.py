@@ -96,10 +96,15 @@ def realise(
     moves = hand_over(members, ideal, groups)
     copies = place_standbys(members, moves.target, groups, replicas)
     warming = moves.warm_up(members, copies)
-    standbys = {name: frozenset(copies[name] | warming[name]) for name in members}
+    plan = withhold(members, moves.target, groups)
+    # What waits until its owner has given it up needs its copy all the more.
+    standbys = {
+        name: copies[name] | warming[name] | (moves.target[name] - plan.now[name])
+        for name in members
+    }
     return replace(
-        withhold(members, moves.target, groups),
-        standbys=standbys,
+        plan,
+        standbys={name: frozenset(tasks) for name, tasks in standbys.items()},
         warming={name: frozenset(tasks) for name, tasks in warming.items()},
     )
 

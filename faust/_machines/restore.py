@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 
 from faust._machines.commits import TableMark
 
-__all__ = ["Progress", "RestorePlan", "Undo", "plan", "tail_is_old"]
+__all__ = ["Progress", "RestorePlan", "Undo", "lag", "plan", "tail_is_old"]
 
 #: A store written so many seconds in the future is one that a clock was adjusted under; more, and
 #: nobody can know its age.
@@ -53,6 +53,7 @@ class RestorePlan:
         recommit: No commit names the position at which the restore ends; one must, before an event
             is handed out, or the next restore would take its writes for committed ones.
         reason: A clause for the log that says what was found.
+        loss: Something that was committed is not in the log any more.
     """
 
     start: int
@@ -63,12 +64,19 @@ class RestorePlan:
     whole: bool
     recommit: bool
     reason: str
+    loss: bool = False
 
     def with_tail(self, reason: str) -> RestorePlan:
         """Return the plan that applies the tail instead of undoing it (it is too old)."""
         return replace(
             self, boundary=self.end, undo=False, whole=True, recommit=True, reason=reason
         )
+
+    def for_standby(self) -> RestorePlan:
+        """Return the plan of a copy that only follows: what no commit vouches for is left alone."""
+        if self.whole:
+            return replace(self, boundary=self.start, undo=False, recommit=False)
+        return replace(self, undo=False, recommit=False)
 
 
 def plan(
@@ -105,7 +113,7 @@ def plan(
         lie = lie or "it may have records that the log has lost"
     local = None if checkpoint is None or lie else checkpoint[0]
     if committed is not None and committed < log_start and local is None:
-        committed, doubt = None, "the log begins above the committed position"
+        committed, doubt = None, _BEHIND
     start = log_start if local is None else max(local, log_start)
     boundary = max(start, log_end if committed is None else committed)
     end = max(log_end, boundary)
@@ -118,10 +126,14 @@ def plan(
         whole=committed is None,
         recommit=mark is None or committed is None or not mark.position == boundary == end,
         reason=_reason(start, boundary, end, local=local, lie=lie, doubt=doubt),
+        loss=lie == _TRUNCATED or doubt in (_LOST, _BEHIND, _ANOTHER),
     )
 
 
 _LOST = "the log ends below the committed position"
+_BEHIND = "the log begins above the committed position"
+_ANOTHER = "the commit is about another topic of that name"
+_TRUNCATED = "the log begins above it"
 
 
 def _evidence(
@@ -131,7 +143,7 @@ def _evidence(
     if mark is None:
         return None, "no commit tells how much of it counts"
     if not ids_match or (mark.topic_id and topic_id and mark.topic_id != topic_id):
-        return None, "the commit is about another topic of that name"
+        return None, _ANOTHER
     if mark.position > log_end:
         return None, _LOST
     return mark.position, ""
@@ -160,7 +172,7 @@ def _lie(
         return ""
     # 4. Of what comes after it, something is gone, or a tombstone may be gone.
     if position < log_start:
-        return "the log begins above it"
+        return _TRUNCATED
     if not -CLOCK_SLACK <= age <= max_local_age:
         return "it is too old, or its age is not known"
     return ""
@@ -278,3 +290,18 @@ class Undo:
 
     def __repr__(self) -> str:
         return f"<Undo of {len(self)} keys>"
+
+
+def lag(mark: TableMark, known: tuple[int, str] | None) -> int:
+    """Return how many offsets a local store is behind what is committed of its table.
+
+    Arguments:
+        mark: What the task's commit says of the table.
+        known: Position and topic id of the store; ``None`` where there is none.  One that cannot be
+            used is behind by all there is.
+    """
+    if known is None:
+        return mark.position
+    position, topic_id = known
+    of_this_log = not mark.topic_id or not topic_id or mark.topic_id == topic_id
+    return mark.position - position if of_this_log and position <= mark.position else mark.position

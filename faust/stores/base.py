@@ -11,7 +11,7 @@ the latest batches (a power cut), never part of one, and never out of order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 __all__ = ["Checkpoint", "PartitionStore", "Store", "StoreLocked"]
@@ -100,6 +100,14 @@ class Store(ABC):
             StoreLocked: another process has it (the lock dies with its process).
             OSError: the directory cannot be written; the message names it.
         """
+
+    def checkpoints(self, table: str) -> Mapping[int, Checkpoint]:
+        """Return how far the partitions of a table have come that are there and not open.
+
+        A guess where a worker is to get what: what cannot be opened just now, or not at all, may be
+        left out, and so may everything (the default).  Called in any thread.
+        """
+        return {}
 
     @abstractmethod
     def destroy(self, table: str, partition: int | None = None) -> None:

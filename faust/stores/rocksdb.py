@@ -28,8 +28,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from faust.exceptions import ImproperlyConfigured, RestoreError
-from faust.stores.base import Checkpoint, PartitionStore, Store
+from faust.exceptions import RestoreError
+from faust.stores.base import Checkpoint, PartitionStore, Store, StoreLocked
 from faust.stores.encoding import (
     CHECKPOINT_KEY,
     FORMAT,
@@ -42,6 +42,7 @@ from faust.stores.encoding import (
 )
 from faust.stores.errors import translate
 from faust.stores.files import PartitionFiles
+from faust.stores.library import Library
 from faust.stores.locks import FileLock
 from faust.stores.options import RocksDBOptions
 from faust.stores.scans import Scan
@@ -50,64 +51,7 @@ __all__ = ["RocksDBOptions", "RocksDBPartition", "RocksDBStore"]
 
 logger = logging.getLogger(__name__)
 
-#: RocksDB's own log file is begun anew at this size.
-_LOG_FILE_SIZE = 1 << 20
 _by_key = itemgetter(0)
-
-
-class _Library:
-    """rocksdict, imported when the first database is opened, and what its databases share."""
-
-    def __init__(self, options: RocksDBOptions) -> None:
-        try:
-            import rocksdict
-        except ImportError as exc:
-            raise ImproperlyConfigured(
-                "store 'rocksdb://' needs the package rocksdict: pip install 'faust[rocksdb]'"
-            ) from exc
-        self._rocksdict: Any = rocksdict
-        self._options = options
-        self._cache = self._rocksdict.Cache(options.block_cache_size)
-        self._memtables = self._rocksdict.WriteBufferManager(options.memtable_budget, False)
-        self._write_options = self._rocksdict.WriteOptions()
-        self._write_options.memtable_insert_hint_per_batch = True
-
-    def open(self, path: Path) -> Any:
-        """Open, or create, the database at ``path``."""
-        return self._rocksdict.Rdict(str(path), self._database_options())
-
-    def batch(self) -> Any:
-        """Return a new, empty write batch."""
-        return self._rocksdict.WriteBatch(raw_mode=True)
-
-    def write(self, db: Any, batch: Any) -> None:
-        """Write ``batch`` to ``db`` as a whole."""
-        db.write(batch, self._write_options)
-
-    def _database_options(self) -> Any:
-        options, ours = self._rocksdict.Options(raw_mode=True), self._options
-        options.create_if_missing(True)
-        options.set_write_buffer_size(ours.write_buffer_size)
-        options.set_write_buffer_manager(self._memtables)
-        options.set_max_write_buffer_number(ours.max_write_buffer_number)
-        options.set_target_file_size_base(ours.target_file_size_base)
-        options.set_max_open_files(ours.max_open_files)
-        options.set_compression_type(self._rocksdict.DBCompressionType.lz4())
-        options.set_block_based_table_factory(self._table_options())
-        # Opening fast: no statistics to read; little of RocksDB's own logging to keep.
-        options.set_skip_stats_update_on_db_open(True)
-        options.set_keep_log_file_num(2)
-        options.set_max_log_file_size(_LOG_FILE_SIZE)
-        return options
-
-    def _table_options(self) -> Any:
-        table = self._rocksdict.BlockBasedOptions()
-        table.set_block_cache(self._cache)
-        table.set_cache_index_and_filter_blocks(True)
-        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-        if self._options.bloom_filter_size:
-            table.set_bloom_filter(self._options.bloom_filter_size, False)
-        return table
 
 
 class RocksDBPartition(PartitionStore):
@@ -122,7 +66,7 @@ class RocksDBPartition(PartitionStore):
 
     def __init__(
         self,
-        library: _Library,
+        library: Library,
         files: PartitionFiles,
         lock: FileLock,
         on_close: Callable[[], None],
@@ -340,7 +284,7 @@ class RocksDBStore(Store):
     def __init__(self, directory: Path | str, options: Mapping[str, Any] | None = None) -> None:
         self.directory = Path(directory)
         self.options = RocksDBOptions.from_mapping(options or {})
-        self._library: _Library | None = None
+        self._library: Library | None = None
         self._open: dict[tuple[str, int], RocksDBPartition] = {}
 
     def open(self, table: str, partition: int) -> RocksDBPartition:
@@ -351,24 +295,45 @@ class RocksDBStore(Store):
             OSError: the directory cannot be written; the message names it.
             ImproperlyConfigured: the package rocksdict is not installed.
         """
-        if self._library is None:
-            self._library = _Library(self.options)
+        library = self._shared()
         self.directory.mkdir(parents=True, exist_ok=True)
         files = PartitionFiles(self.directory, table, partition)
         lock = files.lock()
         try:
             files.delete_gone()
-            store = RocksDBPartition(
-                self._library, files, lock, lambda: self._forget((table, partition))
-            )
+            store = RocksDBPartition(library, files, lock, lambda: self._forget((table, partition)))
         except BaseException:
             lock.release()
             raise
         self._open[table, partition] = store
         return store
 
+    def _shared(self) -> Library:
+        if self._library is None:
+            self._library = Library(self.options)
+        return self._library
+
     def _forget(self, name: tuple[str, int]) -> None:
         self._open.pop(name, None)
+
+    def checkpoints(self, table: str) -> dict[int, Checkpoint]:
+        """Return how far the partitions of a table have come that are there and not open."""
+        found: dict[int, Checkpoint] = {}
+        for partition in PartitionFiles.partitions(self.directory, table):
+            files = PartitionFiles(self.directory, table, partition)
+            if not files.path.exists() or files.damaged:
+                continue
+            with suppress(StoreLocked, OSError):
+                lock = files.lock()
+                try:
+                    # Whatever is wrong with it will be said when it is opened to be used.
+                    with suppress(Exception):
+                        checkpoint = self._shared().read_checkpoint(files.path)
+                        if checkpoint is not None:
+                            found[partition] = checkpoint
+                finally:
+                    lock.release()
+        return found
 
     def destroy(self, table: str, partition: int | None = None) -> None:
         """Delete one partition, or all of a table's, with what was set aside of them.

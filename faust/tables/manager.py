@@ -84,7 +84,8 @@ class TableManager(Service, Mapping[str, "Collection"]):
         """Everything that is this worker's is restored, and being processed."""
 
     def on_standbys_ready(self) -> None:
-        """What others write of global tables is here."""
+        """The copies kept here of what others process, and their parts of global tables, are here:
+        they have come to what was committed when it was last looked."""
 
     def on_commit(self, offsets: Mapping[TP, int]) -> None:
         """These offsets are committed, and so are the tables up to them."""

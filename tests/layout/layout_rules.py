@@ -80,7 +80,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("faust.sensors.prometheus",),
     "pytest": ("faust.testing",),
     "rich": ("faust.cli", "faust.utils.terminal", "faust.worker"),
-    "rocksdict": ("faust.stores.rocksdb",),
+    "rocksdict": ("faust.stores.library",),
     "setproctitle": ("faust._core.inspection",),
     "sqlite3": ("faust.transport.drivers.sqlite",),
     "uvloop": ("faust._core.loops",),
@@ -91,7 +91,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 #: The same, for imports inside of functions: homes in which a library is paid for only when used.
 LAZY_HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("faust.app",),
-    "rocksdict": ("faust.stores.rocksdb",),
+    "rocksdict": ("faust.stores.library",),
     "uvicorn": ("faust.contrib.asgi_server",),
 }
 

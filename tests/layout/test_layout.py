@@ -148,7 +148,7 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_the_reader_sees_typing_only_and_lazy_imports() -> None:
     rocksdict = [found for found in imports() if found.top == "rocksdict"]
-    assert [(found.module, found.lazy) for found in rocksdict] == [("faust.stores.rocksdb", True)]
+    assert [(found.module, found.lazy) for found in rocksdict] == [("faust.stores.library", True)]
     typing_only = {(found.module, found.imported, found.lazy) for found in imports()}
     assert ("faust.exceptions", "faust._values", False) in typing_only
 
