@@ -1,219 +1,98 @@
 """The oracle: what must come out, known from what went in; and what to call it when it does not.
 
-It knows nothing of drivers or of simulations: it compares events, records of a sink and the
-contents of tables, wherever they come from.  `python -m faust.testing.oracle --help` does it for
-files.
+As a program it judges any app that counts events by key and sends each event on (and what it
+judges may as well be files)::
+
+    python -m faust.testing.oracle produce kafka://localhost events --count 10000 --log sent.jsonl
+    python -m faust.testing.oracle judge sent.jsonl --broker kafka://localhost --source events \\
+        --group my-app --sink seen --counts topic:my-app-count-changelog
+
+Each invariant is a line; the exit status is 1 if one of them does not hold.
 
 ==============  ==========================================================================
 I1 no loss      every id is in the sink
 I2 order        for each key, first occurrences in the sink are in ``seq`` order
-I3 duplicates   only of events that were not committed before a fault
+I3 duplicates   only of events that were not committed before a fault; none, with
+                ``--exactly-once``
 I4 tables       every table equals the truth
-I5 progress     no partition with lag stands still
-I6 commits      no commit is above the lowest unfinished offset
+I5 progress     everything is committed; no partition with lag stood still for long
+I6 commits      what is committed is in the sink, and no commit is above the log's end
 ==============  ==========================================================================
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from random import Random
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-__all__ = ["Event", "Sighting", "Truth", "check_sink", "check_table", "make_events"]
+from faust.testing.judging import judge, send
+from faust.testing.truth import (
+    Event,
+    Sighting,
+    Truth,
+    check_sink,
+    check_table,
+    lost_ids,
+    make_events,
+    repeated_ids,
+    wrong_keys,
+)
 
-#: So many examples are named in a finding.
-EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of the workload.
-
-    Attributes:
-        id: Unique number.
-        key: Its key.
-        seq: Number among the events of its key, from 0.
-        ts: Unix time in seconds.
-    """
-
-    id: int
-    key: str
-    seq: int
-    ts: float
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as plain data for JSON."""
-        return asdict(self)
-
-
-class Sighting(NamedTuple):
-    """One record of the sink, in the order of its partition."""
-
-    id: int
-    key: str
-    seq: int
-
-
-def make_events(
-    count: int, keys: int, random: Random, *, start: float = 0.0, seconds: float = 60.0
-) -> list[Event]:
-    """Return ``count`` events of ``keys`` keys, spread over some seconds, in the order of time."""
-    times = sorted(random.random() * seconds for _ in range(count))
-    seqs: Counter[str] = Counter()
-    events: list[Event] = []
-    for number, offset in enumerate(times):
-        key = f"k{random.randrange(keys)}"
-        events.append(Event(number, key, seqs[key], round(start + offset, 3)))
-        seqs[key] += 1
-    return events
-
-
-class Truth:
-    """What must come out of some events.
-
-    Arguments:
-        events: All that were sent, in order for each key.
-        skipped: Ids of those that the app is to leave out.
-    """
-
-    def __init__(self, events: Iterable[Event], skipped: Collection[int] = ()) -> None:
-        self.events = [event for event in events if event.id not in set(skipped)]
-        self.skipped = frozenset(skipped)
-        self.ids = {event.id for event in self.events}
-
-    def fold(self, start: Any, step: Callable[[Any, Event], Any]) -> dict[str, Any]:
-        """Return key -> the value that ``step(value, event)`` makes of ``start``, event by
-        event."""
-        values: dict[str, Any] = {}
-        for event in self.events:
-            values[event.key] = step(values.get(event.key, start), event)
-        return values
-
-    def counts(self) -> dict[str, int]:
-        """Return how many events each key has."""
-        return self.fold(0, lambda value, _: value + 1)
-
-    def last(self) -> dict[str, int]:
-        """Return the last ``seq`` of each key."""
-        return self.fold(-1, lambda _, event: event.seq)
-
-
-def check_sink(
-    truth: Truth,
-    sink: Sequence[Sighting],
-    *,
-    ordered: bool = True,
-    duplicates_allowed: bool = True,
-) -> list[str]:
-    """Return what is wrong with a sink's records (each key's in the order of the log).
-
-    Arguments:
-        ordered: Demand I2.
-        duplicates_allowed: Do not demand that there are none.
-    """
-    found: list[str] = []
-    seen = Counter(sighting.id for sighting in sink)
-    missing = sorted(truth.ids - seen.keys())
-    if missing:
-        found.append(f"I1 no loss: {len(missing)} events are not in the sink: {_some(missing)}")
-    strange = sorted(seen.keys() - truth.ids)
-    if strange:
-        found.append(f"I1 no loss: {len(strange)} records of no event: {_some(strange)}")
-    if ordered:
-        found.extend(_check_order(sink))
-    twice = sorted(id for id, times in seen.items() if times > 1)
-    if twice and not duplicates_allowed:
-        found.append(f"I3 duplicates: {len(twice)} events are there twice: {_some(twice)}")
-    return found
-
-
-def lost_ids(truth: Truth, sink: Iterable[Sighting]) -> list[int]:
-    """Return the ids that are not in the sink (I1)."""
-    return sorted(truth.ids - {each.id for each in sink})
-
-
-def repeated_ids(sink: Iterable[Sighting]) -> list[int]:
-    """Return the ids that are in the sink more than once."""
-    return sorted(id for id, times in Counter(each.id for each in sink).items() if times > 1)
-
-
-def wrong_keys(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[Any]:
-    """Return the keys of a table that are not as expected: missing, too many, or with another
-    value (I4)."""
-    return [
-        key
-        for key in sorted({*found, *expected}, key=str)
-        if key not in found or key not in expected or found[key] != expected[key]
-    ]
-
-
-def _check_order(sink: Sequence[Sighting]) -> list[str]:
-    highest: dict[str, int] = {}
-    seen: set[int] = set()
-    wrong: list[int] = []
-    for sighting in sink:
-        if sighting.id in seen:
-            continue
-        seen.add(sighting.id)
-        if sighting.seq < highest.get(sighting.key, -1):
-            wrong.append(sighting.id)
-        highest[sighting.key] = max(sighting.seq, highest.get(sighting.key, -1))
-    return [f"I2 order: {len(wrong)} events came late: {_some(wrong)}"] if wrong else []
-
-
-def check_table(name: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> list[str]:
-    """Return what is wrong with a table's contents."""
-    wrong = [
-        f"{key}: {found.get(key, 'nothing')!r} instead of {expected.get(key, 'nothing')!r}"
-        for key in wrong_keys(found, expected)
-    ]
-    return [f"I4 tables: {name}: {len(wrong)} keys are wrong: {_some(wrong)}"] if wrong else []
-
-
-def _some(items: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, items[:EXAMPLES]))
-    return shown + (", ..." if len(items) > EXAMPLES else "")
-
-
-# -- for files -------------------------------------------------------------------------
-
-
-def _lines(path: str) -> list[dict[str, Any]]:
-    text = sys.stdin.read() if path == "-" else Path(path).read_text()
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+__all__ = [
+    "Event",
+    "Sighting",
+    "Truth",
+    "check_sink",
+    "check_table",
+    "lost_ids",
+    "make_events",
+    "repeated_ids",
+    "wrong_keys",
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check files; return 1 if anything is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m faust.testing.oracle", description=__doc__)
-    parser.add_argument("events", help="what was sent: a JSON object {id,key,seq,ts} a line")
-    parser.add_argument("--sink", help="what came out: a JSON object {id,key,seq} a line")
-    parser.add_argument("--counts", help="a JSON object: key -> number of events")
-    parser.add_argument("--last", help="a JSON object: key -> last seq")
-    parser.add_argument("--exactly-once", action="store_true", help="no duplicates are allowed")
+    """Send, or judge; return 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m faust.testing.oracle",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_produce(commands.add_parser("produce", help="send numbered events to a topic"))
+    _add_judge(commands.add_parser("judge", help="say whether what came out is right"))
     given = parser.parse_args(argv)
-    truth = Truth(Event(e["id"], e["key"], e["seq"], e["ts"]) for e in _lines(given.events))
-    found: list[str] = []
-    if given.sink:
-        sink = [Sighting(s["id"], s["key"], s["seq"]) for s in _lines(given.sink)]
-        found += check_sink(truth, sink, duplicates_allowed=not given.exactly_once)
-    for name, path, expected in (
-        ("counts", given.counts, truth.counts()),
-        ("last", given.last, truth.last()),
-    ):
-        if path:
-            found += check_table(name, json.loads(Path(path).read_text()), expected)
-    for finding in found:
-        print(finding)
-    print(f"{len(truth.events)} events, {len(found)} findings")
-    return 1 if found else 0
+    return send(given) if given.command == "produce" else judge(given)
+
+
+def _add_produce(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("broker", help="its URL, as in the app's settings")
+    parser.add_argument("topic", help="where the app reads; made if there is none")
+    parser.add_argument("--count", type=int, default=10_000, help="events (default 10000)")
+    parser.add_argument("--keys", type=int, default=100, help="keys (default 100)")
+    parser.add_argument("--rate", type=float, default=1_000.0, help="a second (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the keys (default 0)")
+    parser.add_argument("--partitions", type=int, default=8, help="of a new topic (default 8)")
+    parser.add_argument("--log", required=True, help="file for what was acknowledged")
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("events", help="what was sent: a JSON object {id,key,seq,ts} a line")
+    parser.add_argument("--broker", help="its URL, for topics and commits")
+    parser.add_argument("--sink", help="what came out, {id,key,seq} each: a file, or topic:NAME")
+    parser.add_argument("--counts", help="table key -> number of events: a file with a JSON "
+                                         "object, or topic:NAME of its changelog")  # fmt: skip
+    parser.add_argument("--last", help="table key -> last seq, likewise")
+    parser.add_argument("--group", help="id of the app, whose commits are looked at")
+    parser.add_argument("--source", help="topic that the events were sent to")
+    parser.add_argument("--patience", type=float, default=60.0,
+                        help="seconds to wait for the last commit (default 60)")  # fmt: skip
+    parser.add_argument("--exactly-once", action="store_true", help="no duplicates are allowed")
+    parser.add_argument("--unordered", action="store_true", help="do not ask for I2")
+    parser.add_argument("--read-uncommitted", action="store_true", help="aborted records, too")
+    parser.add_argument("--scenario", type=int, default=1,
+                        help="number for the log of reliability (default 1)")  # fmt: skip
 
 
 if __name__ == "__main__":

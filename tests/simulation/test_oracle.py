@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -55,6 +58,69 @@ def test_files_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     events.write_text("\n".join(json.dumps(event.plain()) for event in EVENTS))
     sink.write_text("\n".join(json.dumps(s._asdict()) for s in SINK))
     counts.write_text(json.dumps({**TRUTH.counts(), "k0": 0}))
-    assert main([str(events), "--sink", str(sink)]) == 0
-    assert main([str(events), "--counts", str(counts)]) == 1
+    assert main(["judge", str(events), "--sink", str(sink)]) == 0
+    said = capsys.readouterr().out
+    assert "I1 no loss: all 30 are there" in said
+    assert "I4 tables: not asked for" in said
+    assert main(["judge", str(events), "--counts", str(counts)]) == 1
     assert "I4 tables: counts" in capsys.readouterr().out
+
+
+APP = """
+import os
+
+import faust
+
+app = faust.App("counter", broker=os.environ["BROKER"], web_enabled=False, store="memory://",
+                broker_commit_interval=0.1)
+source = app.topic("events", key_type=str, value_type=dict)
+sink = app.topic("sink", key_type=str, value_type=dict)
+count = app.Table("count", key_type=str, value_type=int, default=int)
+
+
+@app.agent(source)
+async def counting(stream):
+    async for key, event in stream.items():
+        count[key] += 1
+        await sink.send(key=key, value=event)
+"""
+
+
+def test_an_app_is_judged_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "counter.py").write_text(APP)
+    broker = "sqlite://" + str(tmp_path / "broker.db")
+    environment = {**os.environ, "BROKER": broker, "PYTHONPATH": os.pathsep.join(sys.path)}
+    log = str(tmp_path / "sent.jsonl")
+
+    def oracle(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "faust.testing.oracle", *arguments],
+            capture_output=True, text=True, timeout=100, check=False, env=environment,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    sent = ["--count", "300", "--keys", "9", "--rate", "3000", "--partitions", "3", "--log", log]
+    assert oracle("produce", broker, "events", *sent)[0] == 0
+    judge = [
+        "judge", log, "--broker", broker, "--source", "events", "--group", "counter",
+        "--sink", "topic:sink", "--counts", "topic:counter-count-changelog",
+    ]  # fmt: skip
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "faust", "-A", "counter", "worker", "--without-web"],
+        cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        code, said = oracle(*judge)
+        assert code == 0, said
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    for line in ("I1 no loss: all 300", "I3 duplicates: none", "I4 tables: equal", "I6 commits: a"):
+        assert line in said
+    lines = Path(log).read_text().splitlines()
+    extra = {"id": 300, "key": "k0", "seq": 999, "ts": 0.0, "partition": 0, "offset": 0}
+    Path(log).write_text("\n".join([*lines, json.dumps(extra)]))
+    code, said = oracle(*judge, "--exactly-once")
+    assert code == 1
+    for line in ("I1 no loss: 1 events", "I4 tables: counts: 1 keys", "I6 commits: 1 events"):
+        assert line in said
