@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from mode import Service as Service
     from mode import ServiceT as ServiceT
 
+    from faust._values.policies import DeadLetter as DeadLetter
+    from faust._values.policies import Retry as Retry
     from faust.agents import Agent as Agent
     from faust.agents import ReplyPromise as ReplyPromise
     from faust.agents import current_agent as current_agent
@@ -96,6 +98,7 @@ _HOMES = {
     "ChannelT": "faust.types.channels",
     "Codec": "faust.serializers",
     "Command": "faust.cli.base",
+    "DeadLetter": "faust._values.policies",
     "Event": "faust.events",
     "EventT": "faust.types.events",
     "FieldDescriptor": "faust.models",
@@ -109,6 +112,7 @@ _HOMES = {
     "Personal": "faust.models.tags",
     "Record": "faust.models",
     "ReplyPromise": "faust.agents",
+    "Retry": "faust._values.policies",
     "Router": "faust.router",
     "SASLCredentials": "faust.auth",
     "SSLCredentials": "faust.auth",
@@ -147,6 +151,7 @@ __all__ = [
     "ChannelT",
     "Codec",
     "Command",
+    "DeadLetter",
     "Event",
     "EventT",
     "FieldDescriptor",
@@ -160,6 +165,7 @@ __all__ = [
     "Personal",
     "Record",
     "ReplyPromise",
+    "Retry",
     "Router",
     "SASLCredentials",
     "SSLCredentials",

@@ -141,6 +141,12 @@ class AppContext(Protocol):
     def subscribe(self, topic: Any, reader: str) -> Feed:
         """Read a topic on behalf of a reader; what comes arrives in the feed."""
 
+    def read_into(self, topic: Any, reader: str, feed: Feed) -> None:
+        """Let what a reader reads of a further topic arrive in a feed that it has already."""
+
+    async def headers_from(self, tp: TP, start: int) -> list[Headers]:
+        """Return the headers of the records of a partition, from an offset to its end now."""
+
     async def ensure_sending(self) -> None:
         """See to it that sending works: start what is needed in client mode."""
 
@@ -154,6 +160,9 @@ class AppContext(Protocol):
 
     async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:
         """An agent has raised."""
+
+    async def leaves_out(self, stream: Any, cursor: Any, record: Any, error: Exception) -> bool:
+        """A record cannot be decoded: put it where the policy says; is it left out?"""
 
     def streams(self) -> list[Any]:
         """Return all streams."""

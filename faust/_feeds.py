@@ -49,7 +49,9 @@ class Feed:
         "cursors",
         "name",
         "on_batch",
+        "on_drop",
         "on_part",
+        "on_push",
         "parts",
         "queue",
     )
@@ -65,6 +67,10 @@ class Feed:
         #: who is told of it.
         self.parts: dict[TP, Feed] = {}
         self.on_part: Callable[[TP, Feed], None] | None = None
+        #: Who takes batches before they are queued, and is told that a task is over (``None``: all
+        #: are); returns what it had of it.
+        self.on_push: Callable[[Cursor, BatchLike], None] | None = None
+        self.on_drop: Callable[[TaskRun | None], list[tuple[Cursor, BatchLike]]] = _had_nothing
         self._on_release = on_release
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._current: tuple[Cursor, BatchLike, Iterator[Any] | None] | None = None
@@ -74,10 +80,16 @@ class Feed:
     # -- the dispatcher's side -----------------------------------------------------
 
     def push(self, cursor: Cursor, batch: BatchLike) -> None:
-        """Append a batch and wake who waits."""
+        """A batch has come."""
         if self.on_part is not None:
             self._part(cursor.tp, self.on_part).push(cursor, batch)
-            return
+        elif self.on_push is not None:
+            self.on_push(cursor, batch)
+        else:
+            self.enqueue(cursor, batch)
+
+    def enqueue(self, cursor: Cursor, batch: BatchLike) -> None:
+        """Append a batch and wake who waits."""
         cursor.waiting += 1
         self.queue.append((cursor, batch))
         self.wake()
@@ -94,6 +106,8 @@ class Feed:
         """Throw away what waits for a task that is over."""
         for part in self.parts.values():
             part.drop(task)
+        for cursor, batch in self.on_drop(task):
+            self._on_release(cursor.tp, len(batch.data))
         kept = [(cursor, batch) for cursor, batch in self.queue if cursor.task is not task]
         for cursor, batch in self.queue:
             if cursor.task is task:
@@ -107,6 +121,7 @@ class Feed:
         """No more will come: who waits gets the end."""
         for part in self.parts.values():
             part.close()
+        self.on_drop(None)
         self._closed = True
         self.wake()
 
@@ -209,3 +224,7 @@ class Feed:
 
     def __repr__(self) -> str:
         return f"<Feed {self.name}: {len(self.queue)} batches, {len(self.cursors)} partitions>"
+
+
+def _had_nothing(task: TaskRun | None) -> list[tuple[Cursor, BatchLike]]:
+    return []

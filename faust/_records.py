@@ -74,6 +74,8 @@ async def iterate_records(
                     value = SKIPPED
             if value is SKIPPED:
                 cursor.acks.done(record.offset)  # type: ignore[union-attr]
+                if task.alive:
+                    _finish_record(stream, cursor, record)
                 stream.leave()
                 continue
             handed = perf_counter()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from faust._machines.buffering import Buffer
 from faust._machines.effects import Cursor
 from faust._plain import iterate_plain
-from faust.exceptions import Skip
+from faust.exceptions import KeyDecodeError, Skip
 from faust.streams import SKIPPED, Stream, _current
 from faust.utils.times import Seconds, want_seconds
 
@@ -63,7 +63,7 @@ class _Taker:
         token = stream.take_over()
         try:
             while True:
-                items = stream.taken or await self._next_batch()
+                items = stream.taken or self._next_single() or await self._next_batch()
                 if items is None:
                     return
                 _current.set(stream)
@@ -72,7 +72,7 @@ class _Taker:
                     stream.taken = items
                     await stream.enter_gate(task)
                     _current.set(stream)
-                batch = self._hand_out(items)
+                batch = await self._hand_out(items)
                 if batch:
                     handed = perf_counter()
                     yield batch
@@ -85,6 +85,11 @@ class _Taker:
                 await asyncio.sleep(0)
         finally:
             stream.end_iteration(token)
+
+    def _next_single(self) -> list[Item]:
+        """Of a list that failed, and is not tried again as one: the next of its events."""
+        singles = self.stream.singles
+        return [singles.popleft()] if singles else []
 
     async def _next_batch(self) -> list[Item] | None:
         while True:
@@ -120,12 +125,11 @@ class _Taker:
                 continue
             stream.pending = picked  # until it is in a list, or left out
             value = await self._decode(cursor, record)
+            stream.pending = None
             if value is SKIPPED:
-                stream.pending = None
                 if cursor.acks is not None:
                     cursor.acks.done(record.offset)
                 continue
-            stream.pending = None
             key = cursor.task.incarnation if self.stream.may_write else 0
             buffer = buffers.get(key)
             if buffer is None:
@@ -177,10 +181,12 @@ class _Taker:
         except TimeoutError:
             return True
 
-    def _hand_out(self, items: list[Item]) -> list[Any]:
+    async def _hand_out(self, items: list[Item]) -> list[Any]:
         stream = self.stream
         stream.forget_failure()
-        items = [item for item in items if item[0].task.open]
+        stream.taken = items
+        events = await self._events(items) if self.events else None
+        items = [item for item in stream.taken if item[0].task.open]
         if items and stream.sees_forwarded:
             items = self._unseen(items)
         stream.taken = items
@@ -192,9 +198,21 @@ class _Taker:
         stream.hooks = stream.app.sensors.hooks_for(stream)
         if stream.hooks is not None:
             stream.hooks.event_in(stream)
-        if not self.events:
+        if events is None:
             return [value for _, _, value in items]
-        return [stream.make_event(record, cursor, value) for cursor, record, value in items]
+        return [events[id(record)] for _, record, _ in items]
+
+    async def _events(self, items: list[Item]) -> dict[int, Any]:
+        """Make the events; whose key cannot be decoded is left out, if the policy says so."""
+        made: dict[int, Any] = {}
+        for item in list(items):
+            cursor, record, value = item
+            try:
+                made[id(record)] = self.stream.make_event(record, cursor, value)
+            except KeyDecodeError as exc:
+                await self.stream.undecodable_key(cursor, record, exc)
+                self.stream.taken = [kept for kept in self.stream.taken if kept is not item]
+        return made
 
     def _unseen(self, items: list[Item]) -> list[Item]:
         """Leave out forwarded records that were handled before their forwarder crashed."""

@@ -78,6 +78,12 @@ class TopicConductor(Service):
             self.on_subscription_changed()
         return feed
 
+    def read_into(self, topic: Readable, reader: str, feed: Feed) -> None:
+        """Let what a reader reads of a further topic arrive in a feed that it has already."""
+        if not any(known is topic and where is feed for known, _, where in self._readers):
+            self._readers.append((topic, reader, feed))
+            self.on_subscription_changed()
+
     def topics(self) -> set[str]:
         """Return all names that are read."""
         return {name for topic, _, _ in self._readers for name in topic.topics}

@@ -29,6 +29,7 @@ __all__ = [
     "ConsistencyError",
     "CorruptRecord",
     "DecodeError",
+    "EventTimeout",
     "FaustError",
     "FaustPredicate",
     "FaustWarning",
@@ -175,6 +176,10 @@ class ConsistencyError(FaustError):
 
 class AgentFailed(FaustError):
     """An agent raised, and kept raising after its retries; the worker stops."""
+
+
+class EventTimeout(FaustError):
+    """An agent was inside one event for longer than its ``event_timeout``."""
 
 
 class ProducerSendError(FaustError):

@@ -19,7 +19,17 @@ variable, set when a stream takes over a task or comes back from waiting, never 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import isawaitable
 from time import perf_counter as perf_counter
@@ -27,8 +37,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mode import Service
 
+from faust._failing import SKIPPED, Failing
 from faust._machines.effects import Cursor, Effects, ForwardMark, TaskRun
-from faust._machines.withheld import Withheld
 from faust._operators import Operators, Processor
 from faust._values import Message
 from faust.events import Event
@@ -54,10 +64,6 @@ _current: ContextVar[Stream[Any] | None] = ContextVar("faust_current_stream", de
 #: Header of a forwarded record: where it came from, ``topic-id:partition@offset``.
 SOURCE_HEADER = "faust-source"
 
-#: In place of a value: the event is left out, and counts as handled.
-SKIPPED: Any = object()
-
-
 #: Return the stream whose event is being processed in this asyncio task, or ``None``.
 current_stream = _current.get
 
@@ -74,7 +80,7 @@ def current_event() -> Event[Any] | None:
     return None if stream is None else stream.current_event
 
 
-class Stream(Operators, Service, Generic[T_co]):
+class Stream(Operators, Failing, Service, Generic[T_co]):
     """An asynchronous iterator over the events of a channel, a topic, or any iterable.
 
     Arguments:
@@ -156,12 +162,8 @@ class Stream(Operators, Service, Generic[T_co]):
         self._event_of: Any = None
         self.value: Any = None
         self._value_of: Any = None
-        self.taken: list[tuple[Cursor, Any, Any]] = []
         self.buffers: dict[Any, Any] = {}
         self.sees_forwarded = False
-        self._withheld = Withheld()
-        #: A record that `take` has in its hands and no list has yet.
-        self.pending: tuple[Cursor, Any] | None = None
 
     # -- the event in progress -----------------------------------------------------
 
@@ -229,48 +231,6 @@ class Stream(Operators, Service, Generic[T_co]):
         )
         return made
 
-    def failed(self, *, redeliver: bool) -> None:
-        """The agent raised: undo what the event in progress wrote.
-
-        With ``redeliver`` the next iteration begins with the same event, otherwise after it.
-        """
-        if self.cursor is not None:
-            self.cursor.undo()
-        self._records = None  # a batch is gone on with from the start: what is finished is skipped
-        if redeliver and not self._acked_by_hand():
-            self.replay = self.inside or bool(self.taken)
-            self.inside = False
-            if self.hooks is not None:
-                self.hooks.event_out(self)
-            if self.task is not None and self.task.gate is not None:
-                self.leave_gate(self.task)
-        else:
-            self._finish_quietly()
-
-    def _acked_by_hand(self) -> bool:
-        """Was the event in progress acknowledged before its agent raised?"""
-        cursor, record = self.cursor, self.record
-        if self.enable_acks or self.taken or not self.inside or cursor is None or record is None:
-            return False
-        return cursor.acks is not None and not cursor.acks.is_outstanding(record.offset)
-
-    def _finish_quietly(self) -> None:
-        """Count the event in progress as finished, without effects of its own."""
-        self.pending = None
-        for cursor, record, _value in self.taken:
-            if cursor.acks is not None:
-                cursor.acks.done(record.offset)
-        self.taken = []
-        if self.inside and self.cursor is not None and self.record is not None:
-            self._ack_record(self.cursor, self.record)
-        self.leave()
-
-    def _ack_record(self, cursor: Cursor, record: Any) -> None:
-        if cursor.acks is not None:
-            cursor.acks.done(record.offset)
-        elif cursor.task.alive:
-            cursor.position = record.offset + 1
-
     def leave(self) -> None:
         if self.hooks is not None:
             self.hooks.event_out(self)
@@ -295,6 +255,8 @@ class Stream(Operators, Service, Generic[T_co]):
         if self.task is task:
             self.replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
+        if self.singles:
+            self.singles = deque(item for item in self.singles if item[0].task is not task)
         for buffer in self.buffers.values():
             buffer.discard(lambda item: item[0].task is task)
         self._withheld.drop(task)
@@ -532,15 +494,16 @@ class Stream(Operators, Service, Generic[T_co]):
                 raise
             return SKIPPED
 
-    async def leaves_out_key(self, exc: Exception) -> bool:
-        """The key of the event in progress cannot be decoded: say so; is the event left out?"""
-        cursor = self.cursor
-        if cursor is None or self.record is None:
-            return False
-        message = Message.of_record(cursor.tp, self.record)
-        await self.channel.on_key_decode_error(exc, message)
-        app: Any = self.app
-        return bool(app.on_undecodable(self.channel, cursor.reader, message, exc))
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """What is sent now belongs to the event in progress, and is not the agent's own doing."""
+        token = _current.set(self)
+        self.busy_itself = True
+        try:
+            yield
+        finally:
+            self.busy_itself = False
+            _reset(token)
 
     async def on_merge(self, value: Any = None) -> Any:
         """Override to see, and change, every value before it is handed out."""
@@ -602,14 +565,6 @@ class Stream(Operators, Service, Generic[T_co]):
             self.leave_gate(task)
         if hooks is not None:
             hooks.event_out(self)
-
-    async def undecodable(self, cursor: Cursor, record: Any, exc: Exception) -> Any:
-        """Decode again the complete way; what fails then goes the way of the error policy."""
-        self.inside = True
-        value = await self.channel.on_undecodable(cursor, record, exc)
-        if value is SKIPPED:
-            self.leave()
-        return value
 
     # -- iteration where acks are out of order, or by hand --------------------------------
 

@@ -13,7 +13,7 @@ from faust.channels import Channel
 from faust.conductor import TopicConductor
 from faust.exceptions import DecodeError
 from faust.serializers.schemas import Schema
-from faust.streams import SKIPPED, current_stream
+from faust.streams import current_stream
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ class Topic(Channel[T], Generic[T]):
         self.config: dict[str, Any] = dict(config or {})
         self.has_prefix = has_prefix
         self.repartition = repartition
+        #: Name of the topic whose number of partitions it is created with, where there is one.
+        self.like: str | None = None
         self._outbox: Sender | None = None
         self._target: Target | None = None
         #: Does something want to see what is sent before it is encoded?
@@ -206,11 +208,11 @@ class Topic(Channel[T], Generic[T]):
         except Exception:
             return schema.loads_key(app, message)
 
-    async def on_undecodable(self, cursor: Any, record: Any, exc: Exception) -> Any:
-        """Decode a value the complete way; if that fails, too, follow the error policy.
+    async def decode_again(self, cursor: Any, record: Any) -> Any:
+        """Decode a value the complete way.
 
         Raises:
-            DecodeError: the value cannot be decoded and the policy is ``crash``; it is not lost.
+            DecodeError: it cannot be decoded; `on_value_decode_error` was told.
         """
         message = Message.of_record(cursor.tp, record)
         app: Any = self.app
@@ -219,8 +221,6 @@ class Topic(Channel[T], Generic[T]):
             return self.schema.loads_value(app, message)
         except DecodeError as error:
             await self.on_value_decode_error(error, message)
-            if app.on_undecodable(self, cursor.reader, message, error):
-                return SKIPPED
             raise
 
     # -- writing -----------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Declarations:
         changelogs = {table.changelog_topic_name for table in self._tables.values()}
         self.infos = await self._transport.topics([*internal, *sources, *changelogs])
         await self._find_sources(sources)
-        for name, topic in internal.items():
+        for name, topic in sorted(internal.items(), key=lambda pair: bool(pair[1].like)):
             await self._ensure_internal(name, topic)
         for table in self._tables.values():
             await self._ensure_changelog(table)
@@ -118,13 +118,27 @@ class Declarations:
 
     async def _ensure_internal(self, name: str, topic: Topic[Any]) -> None:
         info = self.infos.get(name)
-        if info is None:
+        if topic.like is not None:
+            await self._ensure_like(name, topic, topic.like)
+        elif info is None:
             await self.create(name, topic, topic.partitions or self._conf.topic_partitions)
         elif topic.partitions is not None and info.partitions != topic.partitions:
             raise PartitionsMismatch(
                 f"topic {name!r} has {info.partitions} partitions, but is declared with "
                 f"partitions={topic.partitions}: change the declaration, or delete the topic if "
                 f"nothing in it is needed"
+            )
+
+    async def _ensure_like(self, name: str, topic: Topic[Any], source: str) -> None:
+        """Events of one come back from the other, to the same task: that needs equal counts."""
+        wanted, info = self.infos[source].partitions, self.infos.get(name)
+        if info is None:
+            await self.create(name, topic, wanted)
+        elif info.partitions != wanted:
+            raise PartitionsMismatch(
+                f"retry topic {name!r} has {info.partitions} partitions, but must have {wanted}, "
+                f"as many as {source!r}: let the agent handle what waits in it, then delete it; or "
+                f"give the retry topic another name"
             )
 
     async def _ensure_changelog(self, table: Collection) -> None:

@@ -24,15 +24,18 @@ from mode import Service
 from faust._engine.clients import Consumer
 from faust._engine.connected import Connected
 from faust._engine.registry import Registry
+from faust._engine.stretches import headers_from
 from faust._engine.taskreaders import TaskReaders
 from faust._engine.timers import Background
-from faust._values import TP, Message, ProcessingGuarantee
+from faust._values import TP, Headers, ProcessingGuarantee
+from faust.agents.deadletters import DeadLetters
+from faust.agents.policies import leave_out_undecodable
 from faust.exceptions import BrokerUnavailable, ImproperlyConfigured
 
 if TYPE_CHECKING:
     from faust._engine.engine import Engine
     from faust._feeds import Feed
-    from faust._machines.effects import TaskRun
+    from faust._machines.effects import Cursor, TaskRun
     from faust.agents.agent import Agent
     from faust.streams import Stream
     from faust.topics import Topic
@@ -81,6 +84,8 @@ class Host(Connected):
         self._extra_services: list[Any] = []
         self._streams_of_no_agent: list[Stream[Any]] = []
         self._task_readers = TaskReaders()
+        #: Dead letters of readers that are no agents.
+        self._letters: dict[str, DeadLetters] = {}
         self._starting_late: asyncio.Task[None] | None = None
         self._ready = False
         #: What starting, or stopping, waits for now, in words.
@@ -122,6 +127,17 @@ class Host(Connected):
             self._process_from_now_on()
         return feed
 
+    def read_into(self, topic: Topic[Any], reader: str, feed: Feed) -> None:
+        """Let what a reader reads of a further topic arrive in a feed that it has already."""
+        self.topics.read_into(topic, reader, feed)
+
+    async def headers_from(self, tp: TP, start: int) -> list[Headers]:
+        """Return the headers of the records of a partition, from an offset to its end now."""
+        assert self.connection is not None
+        return await self.connection.bridge.call_io(
+            headers_from, self.connection.transport, tp, start
+        )
+
     def _process_from_now_on(self) -> None:
         """There was nothing to read when the app started; a task of it reads a topic now."""
         if self._starting_late is None:
@@ -152,19 +168,16 @@ class Host(Connected):
                 return task.committed[tp]
         return None
 
-    def on_undecodable(
-        self, topic: Topic[Any], reader: str, message: Message, error: Exception
+    async def leaves_out(
+        self, stream: Stream[Any], cursor: Cursor, record: Any, error: Exception
     ) -> bool:
-        """A message cannot be decoded: return whether to leave it out."""
-        skip: bool = self.conf.decode_error_policy == "skip"
-        if skip:
-            logger.error(
-                "Agent %s: topic %r partition %d offset %d key %r cannot be decoded; it is left "
-                "out (decode_error_policy='skip'): %s",
-                reader, message.topic, message.partition, message.offset, message.key, error,
-            )  # fmt: skip
-            self.sensors.on_event_skipped(reader, message.tp)
-        return skip
+        """A record cannot be decoded: put it where the policy says; is it left out?"""
+        app: Any = self
+        return await leave_out_undecodable(app, stream, cursor, record, error, self._letters_of)
+
+    def _letters_of(self, reader: str) -> DeadLetters:
+        app: Any = self
+        return self._letters.setdefault(reader, DeadLetters(app, reader))
 
     # -- tables that agents share --------------------------------------------------------
 

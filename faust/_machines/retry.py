@@ -1,20 +1,10 @@
-"""Trying again: how often an event, how far apart, and what comes when all attempts have failed."""
+"""Trying again: how often, and how far apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-__all__ = ["Attempts", "ErrorPolicy", "RetryPolicy", "backoff"]
-
-
-class ErrorPolicy(Enum):
-    """What happens to an event whose agent raised, or that cannot be decoded."""
-
-    #: Try it again as `RetryPolicy` says, then stop the worker: no event is lost.
-    CRASH = "crash"
-    #: Log and count it, and go on with the next one: it counts as finished, without effects.
-    SKIP = "skip"
+__all__ = ["Attempts", "RetryPolicy", "backoff"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """One running instance of an agent: runs its function, and decides what an exception means.
 
-An exception loses no event.  The event's writes are undone; under ``crash`` the function is started
-again with the same event, after a pause that grows, up to a number of times, and then the worker
-stops with one sentence; under ``skip`` the event is counted, logged and left behind.
+An exception loses no event.  The event's writes are undone; the function is started again with the
+same event, after a pause that grows, as often as the policy says.  Then the event is put aside for
+later, put among the dead letters or left out, and the function is started again with the next one;
+or the worker stops with one sentence.  A list of `take` is tried again whole; before anything else
+becomes of it, its events are handed out one by one, so that only those that fail are concerned.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from collections.abc import AsyncIterator, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from faust._machines.retry import Attempts, ErrorPolicy, RetryPolicy
+from faust._machines.failures import Again, Aside, Failures, Fate, Plan, plan_for
+from faust._machines.retry import RetryPolicy
+from faust.agents.retries import visit_of
+from faust.agents.timeouts import Missed, Timeouts
 from faust.exceptions import (
     AgentFailed,
-    DecodeError,
     FaustPredicate,
     KeyDecodeError,
     PartitionRevoked,
@@ -27,6 +31,7 @@ from faust.exceptions import (
 if TYPE_CHECKING:
     from faust._context import AppContext
     from faust.streams import Stream
+    from faust.topics import Topic
 
 __all__ = ["Actor"]
 
@@ -40,8 +45,10 @@ class Owner(Protocol):
     name: str
     fun: Callable[..., Any]
 
+    event_timeout: float | None
+
     @property
-    def error_policy(self) -> ErrorPolicy: ...
+    def plan(self) -> Plan: ...
 
     @property
     def retry_policy(self) -> RetryPolicy: ...
@@ -52,7 +59,15 @@ class Owner(Protocol):
 
     async def answer_error(self, stream: Stream[Any], exc: Exception) -> None: ...
 
+    async def put_aside(self, stream: Stream[Any], plan: Plan, failures: int) -> float: ...
+
+    async def bury(
+        self, stream: Stream[Any], plan: Plan, exc: Exception, failures: int
+    ) -> Topic[Any]: ...
+
     def count_skipped(self, stream: Stream[Any]) -> None: ...
+
+    def count_retried(self, stream: Stream[Any]) -> None: ...
 
 
 class Actor:
@@ -71,6 +86,7 @@ class Actor:
         self.index = index
         self.restarts = 0
         self.ended = False
+        self._timeouts = Timeouts(self, agent.app.clock, agent.event_timeout)
 
     @property
     def settled(self) -> bool:
@@ -84,12 +100,12 @@ class Actor:
         Raises:
             AgentFailed: it kept failing; the worker must stop.
         """
-        attempts = Attempts(self.agent.retry_policy)
+        failures = Failures(self.agent.plan)
         place: Any = None
         try:
             while True:
                 try:
-                    await self._run_once()
+                    await self._timeouts.run(self._run_once())
                     self.current_stream().finished()
                     self._say_returned()
                     return
@@ -98,17 +114,16 @@ class Actor:
                 except PartitionRevoked as exc:
                     logger.info("Agent %s: %s", self.agent.name, exc)
                     self.current_stream().failed(redeliver=False)
-                except SharedTable as exc:
+                except (SharedTable, Missed) as exc:
                     logger.debug("Agent %s: %s", self.agent.name, exc)
                     self.current_stream().failed(redeliver=True)
                 except StopError:
                     raise
                 except Exception as exc:
                     here = self._place()
-                    if here != place:
-                        attempts.reset()
-                        place = here
-                    await self._failed(exc, attempts)
+                    if here is None or here != place:
+                        failures, place = Failures(self.agent.plan), here
+                    await self._failed(exc, failures)
                 self.restarts += 1
         finally:
             self.ended = True
@@ -148,38 +163,93 @@ class Actor:
             if close is not None:
                 await close()
 
-    async def _failed(self, exc: Exception, attempts: Attempts) -> None:
-        agent, stream = self.agent, self.current_stream()
-        where = self._where(stream)
-        inside = stream.inside
-        policy = agent.error_policy
-        if isinstance(exc, KeyDecodeError) and inside and await stream.leaves_out_key(exc):
+    async def _failed(self, exc: Exception, failures: Failures) -> None:
+        """Decide what becomes of the event in progress, and see to it.
+
+        Raises:
+            AgentFailed: the worker must stop.
+        """
+        stream = self.current_stream()
+        try:
+            if isinstance(exc, KeyDecodeError) and stream.inside:
+                if await stream.leaves_out_key(exc):
+                    stream.leave_out()
+                    return
+                stream.undecoded = exc
+            await self.agent.call_on_error(exc)
+            if exc is stream.undecoded:
+                stream.failed(redeliver=True)
+                raise self._undecodable(exc, self._where(stream)) from exc
+            await self._dispose(exc, stream, failures)
+        except PartitionRevoked as gone:
+            logger.info("Agent %s: %s", self.agent.name, gone)
             stream.failed(redeliver=False)
-            return
-        if isinstance(exc, DecodeError):
-            policy = ErrorPolicy.CRASH  # decode errors that may be skipped never get here
-        await agent.call_on_error(exc)
-        if policy is ErrorPolicy.SKIP and inside and not isinstance(exc, FaustPredicate):
+
+    async def _dispose(self, exc: Exception, stream: Stream[Any], failures: Failures) -> None:
+        if not (stream.inside or stream.taken) or isinstance(exc, FaustPredicate):
+            failures.plan = plan_for("crash", self.agent.retry_policy)  # there is nothing to spare
+        step = failures.failed(self._detours(stream))
+        if isinstance(step, Again):
+            await self._try_again(exc, stream, failures, step.delay)
+        elif step is Fate.CRASH:
+            if stream.inside:
+                await self.agent.answer_error(stream, exc)
+            where = self._where(stream)
+            stream.failed(redeliver=True)
+            raise self._failure(exc, where, failures.count) from exc
+        elif len(stream.taken) > 1:
             logger.error(
-                "Agent %s raised%s; the event is skipped (error policy 'skip')",
-                agent.name, where, exc_info=exc,
+                "Agent %s raised%s, in a list of %d events; they are handed out one by one now",
+                self.agent.name, self._where(stream), len(stream.taken), exc_info=exc,
             )  # fmt: skip
-            await agent.answer_error(stream, exc)
-            stream.failed(redeliver=False)
-            agent.count_skipped(stream)
-            return
-        delay = None if isinstance(exc, DecodeError) else attempts.failed()
-        if delay is None and inside and not isinstance(exc, DecodeError):
-            await agent.answer_error(stream, exc)
+            stream.split()
+        else:
+            await self._leave_out(exc, stream, failures, step)
+
+    @staticmethod
+    def _detours(stream: Stream[Any]) -> int:
+        cursor, record = stream.cursor, stream.record
+        if cursor is None or record is None:
+            return 0
+        return visit_of(record.headers, cursor.tp, record.offset).number
+
+    async def _try_again(
+        self, exc: Exception, stream: Stream[Any], failures: Failures, delay: float
+    ) -> None:
+        where = self._where(stream)
+        if stream.inside:
+            self.agent.count_retried(stream)
         stream.failed(redeliver=True)
-        if delay is None:
-            raise self._failure(exc, where, attempts.failures) from exc
         logger.error(
             "Agent %s raised%s; its writes are undone, and the event is tried again in %.1f s "
             "(%d of %d)",
-            agent.name, where, delay, attempts.failures, agent.retry_policy.retries, exc_info=exc,
+            self.agent.name, where, delay, failures.count, failures.plan.in_place.retries,
+            exc_info=exc,
         )  # fmt: skip
-        await agent.app.clock.sleep(delay)
+        await self.agent.app.clock.sleep(delay)
+
+    async def _leave_out(
+        self, exc: Exception, stream: Stream[Any], failures: Failures, step: Aside | Fate
+    ) -> None:
+        """Put the event where the policy says, and go on behind it."""
+        agent, plan, where = self.agent, failures.plan, self._where(stream)
+        stream.undo()
+        if isinstance(step, Aside):
+            pause = await agent.put_aside(stream, plan, failures.count)
+            assert plan.detour is not None
+            done = f"comes back in {pause:.1f} s ({step.number} of {plan.detour.times})"
+            agent.count_retried(stream)
+        else:
+            if step is Fate.DEAD_LETTER:
+                topic = await agent.bury(stream, plan, exc, failures.count)
+                done = f"is among the dead letters in topic {topic}"
+            else:
+                agent.count_skipped(stream)
+                done = "is skipped (error policy 'skip')"
+            with stream.speaking():
+                await agent.answer_error(stream, exc)
+        stream.leave_out()
+        logger.error("Agent %s raised%s; the event %s", agent.name, where, done, exc_info=exc)
 
     def _say_returned(self) -> None:
         """Its function has returned: what comes now is not handled, and somebody should know."""
@@ -190,20 +260,22 @@ class Actor:
                 self.agent.name,
             )
 
+    def _undecodable(self, exc: Exception, where: str) -> AgentFailed:
+        return AgentFailed(
+            f"agent {self.agent.name} was given what cannot be decoded{where}: "
+            f"{type(exc).__name__}: {exc}. The event is not committed: correct the type or codec "
+            f"and start again, or let such events be put aside with "
+            f"decode_error_policy='dead_letter', or left out with decode_error_policy='skip'"
+        )
+
     def _failure(self, exc: Exception, where: str, failures: int) -> AgentFailed:
         """Return what stops the worker: one sentence that says what to do."""
-        name, what = self.agent.name, f"{type(exc).__name__}: {exc}"
-        if isinstance(exc, DecodeError):
-            return AgentFailed(
-                f"agent {name} was given what cannot be decoded{where}: {what}. The event is not "
-                f"committed: correct the type or codec and start again, or let such events be left "
-                f"out with decode_error_policy='skip'"
-            )
+        name = self.agent.name
         logger.error("Agent %s raised%s", name, where, exc_info=exc)
         return AgentFailed(
-            f"agent {name} failed {failures} times{where}: {what}. The event is not committed: fix "
-            f"the agent and start again, or let it go on without such events with "
-            f"error_policy='skip'"
+            f"agent {name} failed {failures} times{where}: {type(exc).__name__}: {exc}. The event "
+            f"is not committed: fix the agent and start again, or let it go on without such events "
+            f"with error_policy='dead_letter', or 'skip'"
         )
 
     @staticmethod

@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 from mode import Service
 
 from faust._core.names import module_name_of
-from faust._machines.retry import ErrorPolicy, RetryPolicy
 from faust._values import TP
 from faust.agents.actor import Actor
 from faust.agents.answers import Answers
 from faust.agents.models import REPLY_HEADER
 from faust.agents.partitions import PartitionHooks
+from faust.agents.policies import Policies
 from faust.agents.requests import Askable
 from faust.agents.sinks import Sinks
+from faust.agents.timeouts import timeout_of
 from faust.exceptions import ImproperlyConfigured
 from faust.streams import Stream, current_stream
 
 if TYPE_CHECKING:
     from faust._context import AppContext
     from faust._feeds import Feed
+    from faust._values.policies import DecodePolicy, Policy
+    from faust.utils.times import Seconds
 
 __all__ = ["Agent", "current_agent"]
 
@@ -38,7 +41,7 @@ def current_agent() -> Agent | None:
     return agent
 
 
-class Agent(Askable, PartitionHooks, Service):
+class Agent(Askable, Policies, PartitionHooks, Service):
     """A stream processor.
 
     Arguments:
@@ -51,7 +54,12 @@ class Agent(Askable, PartitionHooks, Service):
             events is lost, and tables cannot be written.
         sink: Where to put what it yields: channels, agents, functions.
         on_error: Called with (agent, exception) when it raises.
-        error_policy: ``crash`` or ``skip`` (default: ``agent_error_policy``).
+        error_policy: What happens to an event for which it raises: ``crash``, ``skip``,
+            ``dead_letter``, `faust.DeadLetter` or `faust.Retry` (default: ``agent_error_policy``).
+        decode_error_policy: What happens to an event that cannot be decoded: ``crash``, ``skip``,
+            ``dead_letter`` or `faust.DeadLetter` (default: ``decode_error_policy`` of the app).
+        event_timeout: Seconds that it may take for one event (or one list of `take`); then it is
+            cancelled there, and the event goes the way of an exception (default: no limit).
         isolated_partitions: One instance for each partition.
         use_reply_headers: Replies are asked for by headers (always understood; kept for old
             callers).
@@ -79,7 +87,9 @@ class Agent(Askable, PartitionHooks, Service):
         value_type: Any = None,
         isolated_partitions: bool = False,
         use_reply_headers: bool | None = True,
-        error_policy: str | None = None,
+        error_policy: Policy | None = None,
+        decode_error_policy: DecodePolicy | None = None,
+        event_timeout: Seconds | None = None,
         beacon: Any = None,
         loop: Any = None,
         **topic_options: Any,
@@ -93,12 +103,12 @@ class Agent(Askable, PartitionHooks, Service):
         self.isolated_partitions = isolated_partitions
         self.use_reply_headers = use_reply_headers
         self.supervisor_strategy = supervisor_strategy
-        self.skipped = 0
+        self.event_timeout = timeout_of(self.name, event_timeout)
         self.answers = Answers(app, self.name)
         self.actors: list[Actor] = []
         self._sinks = Sinks(app, self.name, fun)
         self._on_error = on_error
-        self._given_policy = error_policy
+        self._init_policies(error_policy, decode_error_policy)
         self._channel_arg = channel
         self._schema, self._key_type, self._value_type = schema, key_type, value_type
         self._topic_options = topic_options
@@ -165,22 +175,6 @@ class Agent(Askable, PartitionHooks, Service):
         """Does it read the log (or a channel in memory)?"""
         return bool(getattr(self.channel, "is_topic", False))
 
-    @property
-    def error_policy(self) -> ErrorPolicy:
-        """What happens to an event for which it raises."""
-        given = self._given_policy
-        return ErrorPolicy(given if given is not None else self.app.conf.agent_error_policy)
-
-    @property
-    def retry_policy(self) -> RetryPolicy:
-        """How often, and when, an event for which it raised is tried again."""
-        conf = self.app.conf
-        return RetryPolicy(
-            retries=conf.agent_error_retries,
-            first_delay=conf.agent_error_backoff,
-            max_delay=conf.agent_error_backoff_max,
-        )
-
     # -- life ---------------------------------------------------------------------------
 
     def stream(
@@ -213,10 +207,12 @@ class Agent(Askable, PartitionHooks, Service):
         """Start its instances."""
         if self.isolated_partitions and self.reads_topic:
             self.app.subscribe(self.channel, self.name).on_part = self._start_isolated
+            self.declare_topics([])
             return
         for index in range(self.concurrency):
             stream = self.stream(concurrency_index=index)
             self._start_actor(stream, index if self.concurrency > 1 else None)
+        self.declare_topics([actor.stream for actor in self.actors])
 
     def _start_isolated(self, tp: TP, feed: Feed) -> None:
         """The first batch of a partition has come: start the instance that has it for itself."""
@@ -232,6 +228,8 @@ class Agent(Askable, PartitionHooks, Service):
         """Run what a ``group_by`` or ``through`` of one of its streams forwards."""
         forward = stream.forward
         assert forward is not None
+        if stream.forwarded_to is not None:
+            self.declare_topics([stream.forwarded_to])
         clone = _Forwarder(self, stream, forward)
         self.actors.append(clone)
         self._spawn(clone.run(), f"agent:{self.name}:forward")
@@ -328,12 +326,6 @@ class Agent(Askable, PartitionHooks, Service):
             if REPLY_HEADER in event.headers:
                 await self.answers.refuse(event, exc)
 
-    def count_skipped(self, stream: Stream[Any]) -> None:
-        """An event was left out by its error policy."""
-        self.skipped += 1
-        tp = None if stream.cursor is None else stream.cursor.tp
-        self.app.sensors.on_event_skipped(self.name, tp)
-
     def test_context(
         self,
         channel: Any = None,
@@ -369,6 +361,8 @@ class Agent(Askable, PartitionHooks, Service):
             "isolated_partitions": self.isolated_partitions,
             "use_reply_headers": self.use_reply_headers,
             "error_policy": self._given_policy,
+            "decode_error_policy": self._given_decode_policy,
+            "event_timeout": self.event_timeout,
         }
 
     def get_topic_names(self) -> Sequence[str]:

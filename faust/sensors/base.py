@@ -92,6 +92,12 @@ class Sensor(Service):
     def on_event_skipped(self, reader: str, tp: TP | None) -> None:
         """An event was left out by the error policy."""
 
+    def on_event_retried(self, reader: str, tp: TP | None) -> None:
+        """An event failed, and is to be tried again: in place, or by way of a retry topic."""
+
+    def on_event_dead_lettered(self, reader: str, tp: TP | None, topic: str) -> None:
+        """An event was put among the dead letters in ``topic``."""
+
     def on_topic_buffer_full(self, tp: TP) -> None:
         """So much waits of a partition that no more of it is fetched until some is done."""
 

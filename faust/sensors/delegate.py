@@ -168,6 +168,14 @@ class SensorDelegate:
         """See `Sensor.on_event_skipped`."""
         self._tell("on_event_skipped", reader, tp)
 
+    def on_event_retried(self, reader: str, tp: TP | None) -> None:
+        """See `Sensor.on_event_retried`."""
+        self._tell("on_event_retried", reader, tp)
+
+    def on_event_dead_lettered(self, reader: str, tp: TP | None, topic: str) -> None:
+        """See `Sensor.on_event_dead_lettered`."""
+        self._tell("on_event_dead_lettered", reader, tp, topic)
+
     def on_topic_buffer_full(self, tp: TP) -> None:
         """See `Sensor.on_topic_buffer_full`."""
         self._tell("on_topic_buffer_full", tp)

@@ -86,6 +86,8 @@ class Monitor(Sensor):
         events_by_stream: The same by reader.
         events_runtime: Seconds that an event took, the mean of each of the latest batches.
         events_skipped: Left out by the error policy, by reader.
+        events_retried: Tried again, in place or by way of a retry topic, by reader.
+        events_dead_lettered: Put among the dead letters, by reader.
         messages_sent: Records delivered.
         messages_sent_by_topic: The same by topic.
         bytes_sent: Bytes delivered.
@@ -131,6 +133,8 @@ class Monitor(Sensor):
         self.events_by_stream: Counter[str] = Counter()
         self.events_runtime: deque[float] = deque(maxlen=self.max_avg_history)
         self.events_skipped: Counter[str] = Counter()
+        self.events_retried: Counter[str] = Counter()
+        self.events_dead_lettered: Counter[str] = Counter()
         self.messages_sent = 0
         self.messages_sent_by_topic: Counter[str] = Counter()
         self.bytes_sent = 0
@@ -348,6 +352,14 @@ class Monitor(Sensor):
         """Count what was left out."""
         self.events_skipped[reader] += 1
 
+    def on_event_retried(self, reader: str, tp: TP | None) -> None:
+        """Count what is tried again."""
+        self.events_retried[reader] += 1
+
+    def on_event_dead_lettered(self, reader: str, tp: TP | None, topic: str) -> None:
+        """Count dead letters."""
+        self.events_dead_lettered[reader] += 1
+
     def on_topic_buffer_full(self, tp: TP) -> None:
         """Count a pause."""
         self.topic_buffer_full[tp] += 1
@@ -449,6 +461,8 @@ class Monitor(Sensor):
             "events_by_stream": dict(self.events_by_stream),
             "events_by_task": dict(self.events_by_task),
             "events_skipped": dict(self.events_skipped),
+            "events_retried": dict(self.events_retried),
+            "events_dead_lettered": dict(self.events_dead_lettered),
             "commits": self.commits,
             "commit_latency": list(self.commit_latency),
             "commit_latency_median": _median(self.commit_latency) if self.commit_latency else None,

@@ -102,6 +102,14 @@ METRICS: tuple[MetricDef, ...] = (
         _by_label(lambda app: app.monitor.events_skipped),
     ),
     MetricDef(
+        "events_retried", "counter", "Attempts at events that had failed before", _READER,
+        _by_label(lambda app: app.monitor.events_retried),
+    ),
+    MetricDef(
+        "events_dead_lettered", "counter", "Events put among the dead letters", _READER,
+        _by_label(lambda app: app.monitor.events_dead_lettered),
+    ),
+    MetricDef(
         "records_sent", "counter", "Records delivered", _TOPIC,
         _by_label(lambda app: app.monitor.messages_sent_by_topic),
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from faust.settings.kinds import Bool, Choice, Duration, Int, Text
+from faust.settings.kinds import Bool, Duration, Int, Text
+from faust.settings.lazy_kinds import DecodePolicyKind, PolicyKind
 from faust.settings.params import Section, computed, setting
 
 __all__ = ["AgentSettings", "RPCSettings", "drawn_reply_to"]
@@ -15,14 +16,17 @@ class AgentSettings(Section, title="Agents"):
     """What happens when an agent raises, or an event cannot be decoded."""
 
     agent_error_policy = setting(
-        Choice("crash", "skip"),
+        PolicyKind(),
         default="crash",
         env="AGENT_ERROR_POLICY",
         since="2.0",
-        text="""What happens when an agent raises an exception. ``crash``: it is logged, the writes
-        of the event are undone, the event is tried again with growing pauses, and when it fails
+        text="""What happens when an agent raises an exception. The writes of the event are undone
+        in any case. ``crash``: the event is tried again with growing pauses, and when it fails
         still, the worker stops; nothing is lost. ``skip``: it is logged and counted, and the event
-        is left out. An agent may have its own policy.""",
+        is left out. ``dead_letter``: the event goes to a topic of dead letters, with what went
+        wrong, and is left out. ``faust.Retry(n, backoff, then=...)``: it is tried again first, in
+        place or by way of a retry topic. ``faust.DeadLetter("topic")``: the topic for dead letters
+        by name. An agent may have its own policy.""",
     )
     agent_error_retries = setting(
         Int(0),
@@ -46,12 +50,14 @@ class AgentSettings(Section, title="Agents"):
         text="The longest pause between two tries, in seconds.",
     )
     decode_error_policy = setting(
-        Choice("crash", "skip"),
+        DecodePolicyKind(),
         default="crash",
         env="DECODE_ERROR_POLICY",
         since="2.0",
         text="""What happens to an event whose key or value cannot be decoded: the worker stops
-        (``crash``; trying again cannot help), or it is logged, counted and left out (``skip``).""",
+        (``crash``; trying again cannot help), or it is logged, counted and left out (``skip``), or
+        its bytes go to a topic of dead letters (``dead_letter``, ``faust.DeadLetter("topic")``). An
+        agent may have its own policy.""",
     )
 
 

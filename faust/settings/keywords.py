@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from faust._values import ProcessingGuarantee
     from faust._values.modelproto import CodecProto
+    from faust._values.policies import DecodePolicy, Policy
     from faust.auth import Credentials
 
 __all__ = ["SettingsKeywords"]
@@ -86,11 +87,11 @@ class SettingsKeywords(TypedDict, total=False):
     table_cleanup_interval: float | timedelta | str | None
     table_standby_replicas: int | None
     # Agents
-    agent_error_policy: Literal["crash", "skip"] | None
+    agent_error_policy: Policy | None
     agent_error_retries: int | None
     agent_error_backoff: float | timedelta | str | None
     agent_error_backoff_max: float | timedelta | str | None
-    decode_error_policy: Literal["crash", "skip"] | None
+    decode_error_policy: DecodePolicy | None
     # Agent RPC
     reply_to: str | None
     reply_to_prefix: str | None

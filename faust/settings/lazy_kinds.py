@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from faust._values.policies import DecodePolicy, Policy
     from faust.auth import Credentials
 
-__all__ = ["BrokerURLs", "ClassPath", "CredentialsKind", "Discover", "DiscoverValue", "URLKind"]
+__all__ = [
+    "BrokerURLs",
+    "ClassPath",
+    "CredentialsKind",
+    "DecodePolicyKind",
+    "Discover",
+    "DiscoverValue",
+    "PolicyKind",
+    "URLKind",
+]
 
 #: Which packages to scan: yes or no, their names, or a function that gives their names.
 DiscoverValue: TypeAlias = bool | Iterable[str] | Callable[[], Iterable[str]]
@@ -27,6 +37,8 @@ _URLs: TypeAlias = "list[URL]"
 _GivenURLs: TypeAlias = "URLText | Iterable[URLText]"
 _ClassOrPath: TypeAlias = str | Callable[..., Any]
 _Credentials: TypeAlias = "Credentials | None"
+_Policy: TypeAlias = "Policy"
+_DecodePolicy: TypeAlias = "DecodePolicy"
 _GivenCredentials: TypeAlias = "Credentials | SSLContext | None"
 
 
@@ -113,3 +125,29 @@ class Discover(Kind[DiscoverValue, DiscoverValue]):
         if not all(isinstance(name, str) for name in names):
             raise TypeError
         return names
+
+
+class PolicyKind(Kind[_Policy, _Policy]):
+    """What is to happen to events that fail: a word, or `faust.DeadLetter`, `faust.Retry`."""
+
+    annotation = "Policy"
+    expects = "one of crash, skip, dead_letter, faust.DeadLetter(...) or faust.Retry(...)"
+    tells = True
+
+    def convert(self, value: Any) -> Policy:
+        from faust._values.policies import as_policy
+
+        return as_policy(value)
+
+
+class DecodePolicyKind(Kind[_DecodePolicy, _DecodePolicy]):
+    """What is to happen to what cannot be decoded: a word, or `faust.DeadLetter`."""
+
+    annotation = "DecodePolicy"
+    expects = "one of crash, skip, dead_letter or faust.DeadLetter(...)"
+    tells = True
+
+    def convert(self, value: Any) -> DecodePolicy:
+        from faust._values.policies import as_decode_policy
+
+        return as_decode_policy(value)

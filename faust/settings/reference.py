@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 
     from faust._values import ProcessingGuarantee
     from faust._values.modelproto import CodecProto
+    from faust._values.policies import DecodePolicy, Policy
     from faust.auth import Credentials
 
 __all__ = ["SettingsKeywords"]

@@ -17,6 +17,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "engine": ("faust._engine",),
     "services": ("faust.assignor", "faust.router", "faust.web"),
     "vocabulary": (
+        "faust._failing",
         "faust._operators",
         "faust._plain",
         "faust._records",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faust._machines.retry import Attempts, ErrorPolicy, RetryPolicy, backoff
+from faust._machines.retry import Attempts, RetryPolicy, backoff
 
 
 def test_an_event_is_tried_as_often_as_the_policy_says_and_no_more() -> None:
@@ -51,7 +51,3 @@ def test_a_wait_is_never_above_its_cap_and_never_below_half_of_it_without_jitter
 
 def test_waits_double_up_to_the_cap() -> None:
     assert [backoff(n, 0.1, 2.0) for n in range(1, 7)] == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
-
-
-def test_policies_are_named_as_settings_write_them() -> None:
-    assert [ErrorPolicy("crash"), ErrorPolicy("skip")] == list(ErrorPolicy)

@@ -24,18 +24,20 @@ from faust.settings.kinds import (
     Text,
     Timezone,
 )
-from faust.settings.lazy_kinds import BrokerURLs, URLKind
+from faust.settings.lazy_kinds import BrokerURLs, DecodePolicyKind, PolicyKind, URLKind
 from faust.settings.serialization import SerializerKind
 
 #: Kind -> text of a value that is nobody's default.
 TEXTS: dict[type, str] = {
     Bool: "",
     BrokerURLs: "kafka://elsewhere",
+    DecodePolicyKind: "dead_letter",
     Duration: "33.5",
     EnumChoice: "exactly_once",
     Int: "3",
     LogLevel: "15",
     PathText: "/elsewhere",
+    PolicyKind: "dead_letter",
     SerializerKind: "binary",
     Text: "elsewhere",
     Timezone: "Europe/Berlin",

@@ -1,0 +1,175 @@
+"""Retry topics: events that are tried again later, while those behind them go on.
+
+An event that is put aside goes to the same partition of a topic that has as many partitions as the
+one it came from: it belongs to the same task, is read by the same agent with the same stream, and
+finds the same tables.  It comes back when its time has come (`faust.agents.returns`).  The record
+has the event's bytes and timestamp, its headers, and these:
+
+============================  ==================================================================
+``faust-retry-topic``         where the event first was: topic,
+``faust-retry-partition``     partition,
+``faust-retry-offset``        and offset
+``faust-retry-from``          where this record was written: ``topic@offset``, same partition
+``faust-retry-number``        how often it has come by the retry topic, this time included
+``faust-retry-attempts``      how often it was tried so far
+``faust-retry-not-before``    milliseconds since the epoch: it is not handed out earlier
+``faust-retry-forwarded``     what the header ``faust-source`` was, where it had one
+============================  ==================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from faust._machines.failures import Detour
+from faust._values import TP, Headers
+from faust.agents.durable import put_durably, raw_topic
+from faust.exceptions import ImproperlyConfigured
+from faust.streams import SOURCE_HEADER
+
+if TYPE_CHECKING:
+    from faust._context import AppContext
+    from faust._machines.effects import Cursor
+    from faust.streams import Stream
+    from faust.topics import Topic
+
+__all__ = ["RetryTopics", "Visit", "not_before", "put_aside_at", "visit_of"]
+
+PREFIX = "faust-retry-"
+_FORWARDED = f"{PREFIX}forwarded"
+
+
+class Visit(NamedTuple):
+    """What an event has been through.
+
+    Attributes:
+        origin: Where it first was: partition and offset.
+        headers: Its own headers.
+        number: How often it came by a retry topic.
+        attempts: How often it was tried before this visit.
+    """
+
+    origin: tuple[TP, int]
+    headers: Headers
+    number: int = 0
+    attempts: int = 0
+
+
+def visit_of(headers: Headers, tp: TP, offset: int) -> Visit:
+    """Read what the headers of a record say (those of a source topic say nothing)."""
+    ours = {name: value for name, value in headers if name.startswith(PREFIX)}
+    if f"{PREFIX}number" not in ours:
+        return Visit((tp, offset), headers)
+    text = {name[len(PREFIX) :]: value.decode() for name, value in ours.items()}
+    own = [pair for pair in headers if not pair[0].startswith(PREFIX)]
+    if _FORWARDED in ours:
+        own.append((SOURCE_HEADER, ours[_FORWARDED]))
+    return Visit(
+        (TP(text["topic"], int(text["partition"])), int(text["offset"])),
+        own,
+        int(text["number"]),
+        int(text["attempts"]),
+    )
+
+
+def not_before(headers: Headers) -> float:
+    """Return the seconds since the epoch before which an event is not handed out."""
+    found = next((value for name, value in headers if name == f"{PREFIX}not-before"), None)
+    return 0.0 if found is None else int(found) / 1000.0
+
+
+def put_aside_at(headers: Headers) -> tuple[str, int] | None:
+    """Return where an event was when it was put aside: topic and offset."""
+    found = next((value for name, value in headers if name == f"{PREFIX}from"), None)
+    if found is None:
+        return None
+    topic, _, offset = found.decode().rpartition("@")
+    return topic, int(offset)
+
+
+class RetryTopics:
+    """The retry topics of one agent: one for each topic that it reads."""
+
+    def __init__(self, app: AppContext, agent: str) -> None:
+        self._app = app
+        self._agent = agent
+        #: Source topic -> its retry topic.
+        self._topics: dict[str, Topic[Any]] = {}
+
+    def read_with(self, stream: Stream[Any], detour: Detour) -> None:
+        """Let a stream read what comes back to it, too.
+
+        Raises:
+            ImproperlyConfigured: it reads by pattern, or one name is to serve several topics.
+        """
+        channel = stream.channel
+        if not getattr(channel, "is_topic", False):
+            return
+        if channel.pattern is not None:
+            raise ImproperlyConfigured(
+                f"agent {self._agent!r} reads topics by pattern, and a retry topic belongs to one "
+                f"that is known: name the topics, or use faust.Retry(n) without topic"
+            )
+        for source in channel.topics:
+            self._read(stream, source, detour)
+
+    def _read(self, stream: Stream[Any], source: str, detour: Detour) -> None:
+        from faust.agents.returns import Returns
+
+        name = detour.topic or f"{self._app.conf.id}-{self._agent}-{source}-retry"
+        taken = [s for s, t in self._topics.items() if t.topics == [name] and s != source]
+        if taken or name == source:
+            raise ImproperlyConfigured(
+                f"agent {self._agent!r}: retry topic {name!r} cannot serve {[*taken, source]}: "
+                f"each needs its own; use faust.Retry(n, topic=True)"
+            )
+        topic = self._topics.get(source)
+        if topic is None:
+            topic = self._topics[source] = raw_topic(self._app, name)
+            topic.like = source
+        topic.declare_soon()
+        feed = stream.open_feed()
+        assert feed is not None
+        self._app.read_into(topic, self._agent, feed)
+        Returns.of(self._app, feed).add(name, source)
+
+    async def put(self, cursor: Cursor | None, record: Any, detour: Detour, failures: int) -> float:
+        """Put an event aside; return the seconds until it may come back, at least.
+
+        Arguments:
+            failures: Attempts that have failed at this visit.
+
+        Raises:
+            AgentFailed: the retry topic takes it neither now nor later.
+        """
+        assert cursor is not None
+        here = cursor.tp
+        visit = visit_of(record.headers, here, record.offset)
+        first, offset = visit.origin
+        topic = self._topics.get(here.topic) or next(
+            topic for topic in self._topics.values() if here.topic in topic.topics
+        )
+        due = int((self._app.clock.time() + detour.pause) * 1000)
+        texts = {
+            "topic": first.topic,
+            "partition": str(first.partition),
+            "offset": str(offset),
+            "from": f"{here.topic}@{record.offset}",
+            "number": str(visit.number + 1),
+            "attempts": str(visit.attempts + failures),
+            "not-before": str(due),
+        }
+        headers = [(PREFIX + name, text.encode()) for name, text in texts.items()]
+        for name, value in visit.headers:
+            headers.append((_FORWARDED if name == SOURCE_HEADER else name, value))
+        await put_durably(
+            self._app,
+            topic,
+            record,
+            headers=headers,
+            fewer=headers,
+            partition=here.partition,
+            what=f"what agent {self._agent} is to try again, {here.topic}-{here.partition}"
+            f"@{record.offset},",
+        )
+        return detour.pause

@@ -1,0 +1,229 @@
+"""What comes back from retry topics: held until its time has come; and what is not to come twice.
+
+Batches of a retry topic are taken out of an agent's feed before they get there, and given to it
+record by record as their times come.  Every pause of one topic is equally long, so they come in the
+order in which they were put aside, and none waits for one behind it.
+
+Under at least once a worker may die after it has put an event aside, and before it has committed
+that.  The event is then read again; if it succeeded now, it would count once more when it comes
+back.  So the truth is the retry topic: when a task starts, what waits there is looked through for
+events at or above the committed positions, and these are not handed out from where they were: they
+come back anyway.  (Under exactly once both are one transaction, and there is nothing to look for.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from faust._machines.effects import Cursor, TaskRun
+from faust._machines.retry import backoff
+from faust._values import TP, ProcessingGuarantee
+from faust.agents.retries import not_before, put_aside_at
+from faust.exceptions import RetryableError
+
+if TYPE_CHECKING:
+    from faust._context import AppContext
+    from faust._feeds import BatchLike, Feed
+
+__all__ = ["Returns"]
+
+logger = logging.getLogger(__name__)
+
+
+class _Part:
+    """Some of the records of a batch, as a batch."""
+
+    __slots__ = ("_records", "count", "data", "next_offset")
+
+    def __init__(self, records: list[Any], data: bytes, next_offset: int) -> None:
+        self._records = records
+        self.count = len(records)
+        self.data = data
+        self.next_offset = next_offset
+
+    def records(self) -> Iterator[Any]:
+        """Iterate over them."""
+        return iter(self._records)
+
+
+class _Run:
+    """One task of one feed.
+
+    Attributes:
+        known: Is it known what was put aside before?
+        aside: Topic -> offsets of events that are not handed out from there: they come back.
+        held: What waits until that is known, in order.
+        working: What waits for time to pass, or for the broker.
+    """
+
+    def __init__(self) -> None:
+        self.known = False
+        self.aside: dict[str, set[int]] = {}
+        self.held: deque[tuple[Cursor, BatchLike]] = deque()
+        self.queues: dict[TP, deque[tuple[Cursor, BatchLike]]] = {}
+        self.working: set[asyncio.Task[None]] = set()
+
+
+class Returns:
+    """What comes back to the readers of one feed.
+
+    Arguments:
+        app: The app.
+        feed: Where batches of the sources and of the retry topics arrive.
+    """
+
+    def __init__(self, app: AppContext, feed: Feed) -> None:
+        self._app = app
+        self._feed = feed
+        self._runs: dict[TaskRun, _Run] = {}
+        #: Retry topic -> the topic whose events come back from it.
+        self._sources: dict[str, str] = {}
+        feed.on_push, feed.on_drop = self.push, self.drop
+
+    @classmethod
+    def of(cls, app: AppContext, feed: Feed) -> Returns:
+        """Return those of a feed, made on first use."""
+        owner = getattr(feed.on_push, "__self__", None)
+        return owner if isinstance(owner, cls) else cls(app, feed)
+
+    def add(self, retry_topic: str, source: str) -> None:
+        """Let the events of a topic come back from a retry topic."""
+        self._sources[retry_topic] = source
+
+    # -- the conductor's side ------------------------------------------------------------
+
+    def push(self, cursor: Cursor, batch: BatchLike) -> None:
+        """A batch has come: of a source, or of a retry topic."""
+        run = self._runs.get(cursor.task)
+        if run is None:
+            run = self._runs[cursor.task] = _Run()
+            run.known = not self._must_look()
+            if not run.known:
+                self._work(run, self._look(cursor.task, run), "look")
+        if run.known:
+            self._route(run, cursor, batch)
+        else:
+            cursor.waiting += 1
+            run.held.append((cursor, batch))
+
+    def drop(self, task: TaskRun | None) -> list[tuple[Cursor, BatchLike]]:
+        """A task is over (``None``: all are): return what was held of it."""
+        found: list[tuple[Cursor, BatchLike]] = []
+        for each in [task] if task is not None else list(self._runs):
+            run = self._runs.pop(each, None)
+            if run is not None:
+                for working in run.working:
+                    working.cancel()
+                found.extend(run.held)
+                found.extend(pair for queue in run.queues.values() for pair in queue)
+        return found
+
+    def _work(self, run: _Run, work: Any, what: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"retry:{self._feed.name}:{what}")
+        run.working.add(task)
+        task.add_done_callback(run.working.discard)
+
+    def _route(self, run: _Run, cursor: Cursor, batch: BatchLike) -> None:
+        aside = run.aside.get(cursor.tp.topic)
+        if aside:
+            batch = self._without(batch, aside)
+        if cursor.tp.topic not in self._sources:
+            self._feed.enqueue(cursor, batch)
+            return
+        cursor.waiting += 1
+        queue = run.queues.get(cursor.tp)
+        if queue is None:
+            queue = run.queues[cursor.tp] = deque()
+            self._work(run, self._give_back(run, cursor.tp, queue), f"{cursor.tp.partition}")
+        queue.append((cursor, batch))
+
+    @staticmethod
+    def _without(batch: BatchLike, aside: set[int]) -> BatchLike:
+        kept: list[Any] = []
+        for record in batch.records():
+            if record.offset in aside:
+                aside.discard(record.offset)
+            else:
+                kept.append(record)
+        return _Part(kept, batch.data, batch.next_offset)
+
+    # -- what was put aside before -----------------------------------------------------------
+
+    def _must_look(self) -> bool:
+        guarantee = self._app.conf.processing_guarantee
+        return guarantee is not ProcessingGuarantee.EXACTLY_ONCE
+
+    async def _look(self, task: TaskRun, run: _Run) -> None:
+        """Find out what waits in the retry topics; then go on with what was held."""
+        for cursor in list(self._feed.cursors.values()):
+            if cursor.task is task and cursor.tp.topic in self._sources:
+                for headers in await self._read(cursor.tp, cursor.position):
+                    self._note(task, run, cursor.tp, headers)
+        found = sum(map(len, run.aside.values()))
+        if found:
+            logger.info(
+                "Agent %s: %d events of task %s wait in retry topics already, though that was not "
+                "committed; they come back from there, and are not handled twice",
+                self._feed.name, found, task.id,
+            )  # fmt: skip
+        run.known = True
+        while run.held:
+            cursor, batch = run.held.popleft()
+            self._route(run, cursor, batch)
+            cursor.waiting -= 1
+
+    def _note(self, task: TaskRun, run: _Run, tp: TP, headers: Any) -> None:
+        place = put_aside_at(headers)
+        if place is None:
+            return
+        topic, offset = place
+        cursor = self._feed.cursors.get(TP(topic, tp.partition))
+        if cursor is not None and cursor.task is task and not cursor.is_done(offset):
+            run.aside.setdefault(topic, set()).add(offset)
+
+    async def _read(self, tp: TP, start: int) -> list[Any]:
+        failures = 0
+        while True:
+            try:
+                return await self._app.headers_from(tp, start)
+            except RetryableError as exc:
+                failures += 1
+                logger.warning("Retry topic %s cannot be looked through yet: %s", tp.topic, exc)
+                await self._app.clock.sleep(backoff(failures, 0.1, 5.0))
+
+    # -- when their times come -----------------------------------------------------------------
+
+    async def _give_back(self, run: _Run, tp: TP, queue: deque[tuple[Cursor, BatchLike]]) -> None:
+        clock = self._app.clock
+        while queue:
+            cursor, batch = queue[0]
+            records = [record for record in batch.records() if not cursor.is_done(record.offset)]
+            is_last = False
+            while not is_last:
+                if records and (wait := _due(records[0]) - clock.time()) > 0:
+                    await clock.sleep(wait)
+                now = clock.time()
+                ready = list(takewhile(partial(_is_due, now), records))
+                del records[: len(ready)]
+                is_last = not records
+                if is_last:
+                    self._feed.enqueue(cursor, _Part(ready, batch.data, batch.next_offset))
+                elif ready:
+                    self._feed.enqueue(cursor, _Part(ready, b"", ready[-1].offset + 1))
+            cursor.waiting -= 1
+            queue.popleft()
+        del run.queues[tp]
+
+
+def _is_due(now: float, record: Any) -> bool:
+    return _due(record) <= now
+
+
+def _due(record: Any) -> float:
+    return not_before(record.headers)

@@ -1,0 +1,161 @@
+"""Events that fail for good are kept with what went wrong, and nothing else of them is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vocabulary_world import World, send_all, until, virtual
+
+import faust
+from faust.types import TP
+
+NUMBERS = TP("numbers", 0)
+
+
+def headers_of(record: Any) -> dict[str, str]:
+    return {k: v.decode() for k, v in record.headers}
+
+
+@virtual
+async def test_a_dead_letter_is_the_original_with_what_went_wrong(world: World) -> None:
+    app = world.app(agent_error_policy="dead_letter")
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+
+    @app.agent(topic, name="process")
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+            if value == 3:
+                raise ValueError("no threes")
+
+    async with app:
+        for n in range(6):
+            await topic.send(n, key=f"k{n}", headers={"trace": b"\x00\xff"}, timestamp=1e9 + n)
+        await until(lambda: app.committed_position(NUMBERS) == 6)
+        assert dict(sums.items()) == {"all": 0 + 1 + 2 + 4 + 5}
+        assert app.monitor.events_dead_lettered == {"process": 1}
+        assert process.dead_lettered == 1
+    (letter,) = world.records("shop-process-dead-letters")
+    assert (letter.key, letter.value, letter.timestamp) == (b"k3", b"3", 1_000_000_003_000)
+    headers = dict(letter.headers)
+    assert headers.pop("trace") == b"\x00\xff"
+    traceback = headers.pop("faust-dlq-traceback").decode()
+    assert traceback.endswith("ValueError: no threes\n")
+    assert headers.pop("faust-dlq-time").endswith(b"+00:00")
+    assert headers == {
+        "faust-dlq-app": b"shop",
+        "faust-dlq-agent": b"process",
+        "faust-dlq-topic": b"numbers",
+        "faust-dlq-partition": b"0",
+        "faust-dlq-offset": b"3",
+        "faust-dlq-kind": b"agent",
+        "faust-dlq-error": b"ValueError",
+        "faust-dlq-message": b"no threes",
+        "faust-dlq-attempts": b"1",
+    }
+
+
+@virtual
+async def test_what_cannot_be_decoded_keeps_its_bytes(world: World) -> None:
+    app, seen = world.app(), []
+    topic = app.topic("numbers", partitions=1, internal=True, key_type=int, value_type=int)
+
+    @app.agent(topic, name="process", decode_error_policy=faust.DeadLetter("broken"))
+    async def process(stream: Any) -> None:
+        async for event in stream.events():
+            seen.append((event.key, event.value))
+
+    async with app:
+        await topic.send(1, key=1)
+        await topic.send(b"{not json", key=2, value_serializer="raw")
+        await topic.send(3, key=b"\xff", key_serializer="raw")
+        await topic.send(4, key=4)
+        await until(lambda: app.committed_position(NUMBERS) == 4)
+    assert seen == [(1, 1), (4, 4)]
+    value, key = sorted(world.records("broken"), key=lambda r: r.value)[::-1]
+    assert (value.key, value.value) == (b"2", b"{not json")
+    assert (key.key, key.value) == (b"\xff", b"3")
+    assert headers_of(value)["faust-dlq-kind"] == "decode"
+    assert headers_of(value)["faust-dlq-error"] == "faust.exceptions.ValueDecodeError"
+    assert headers_of(key)["faust-dlq-error"] == "faust.exceptions.KeyDecodeError"
+
+
+@virtual
+async def test_of_a_list_only_the_event_that_fails_is_a_dead_letter(world: World) -> None:
+    app, seen = world.app(), []
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+
+    @app.agent(topic, name="process", error_policy=faust.Retry(2, 0.1, then="dead_letter"))
+    async def process(stream: Any) -> None:
+        async for values in stream.take(4, within=1):
+            seen.append(values)
+            if 2 in values:
+                raise ValueError("no twos")
+
+    async with app:
+        await send_all(topic, range(6), partition=0)
+        await until(lambda: app.committed_position(NUMBERS) == 6)
+    assert seen == [[0, 1, 2, 3]] * 3 + [[0], [1]] + [[2]] * 3 + [[3], [4, 5]]
+    (letter,) = world.records("shop-process-dead-letters")
+    assert letter.value == b"2"
+    assert headers_of(letter)["faust-dlq-attempts"] == "3"
+
+
+@virtual
+async def test_an_event_that_hangs_is_cancelled_and_goes_the_way_of_an_exception(
+    world: World,
+) -> None:
+    import asyncio
+
+    app, seen = world.app(), []
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+
+    @app.agent(topic, name="process", error_policy="dead_letter", event_timeout=30)
+    async def process(values: Any) -> None:
+        async for value in values:
+            if value == 2:
+                await asyncio.Event().wait()
+            seen.append(value)
+
+    async with app:
+        await send_all(topic, range(5), partition=0)
+        await until(lambda: app.committed_position(NUMBERS) == 5)
+    assert seen == [0, 1, 3, 4]
+    (letter,) = world.records("shop-process-dead-letters")
+    assert headers_of(letter)["faust-dlq-error"] == "faust.exceptions.EventTimeout"
+
+
+@virtual
+async def test_an_event_comes_back_from_a_retry_topic_while_others_go_on(world: World) -> None:
+    app, seen, tried = world.app(), [], []
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    policy = faust.Retry(3, 60, topic=True, then="dead_letter")
+
+    @app.agent(topic, name="process", error_policy=policy)
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+            if value in (1, 2):
+                tried.append((value, round(app.clock.monotonic())))
+                if value == 1 or len([v for v, _ in tried if v == 2]) < 3:
+                    raise ValueError(value)
+            seen.append(value)
+
+    async with app:
+        began = round(app.clock.monotonic())
+        await send_all(topic, range(5), partition=0)
+        await until(lambda: len(seen) == 3)
+        assert seen == [0, 3, 4]
+        assert app.clock.monotonic() - began < 10
+        await until(lambda: len(seen) == 4)
+        await until(lambda: process.dead_lettered)
+        await until(lambda: app.committed_position(TP("shop-process-numbers-retry", 0)) == 5)
+        assert dict(sums.items()) == {"all": 0 + 2 + 3 + 4}
+    assert [when - began for value, when in tried if value == 1] == [0, 60, 120, 180]
+    (letter,) = world.records("shop-process-dead-letters")
+    headers = headers_of(letter)
+    assert (letter.value, headers["faust-dlq-attempts"]) == (b"1", "4")
+    assert (headers["faust-dlq-topic"], headers["faust-dlq-offset"]) == ("numbers", "1")
+    assert not any(name.startswith("faust-retry") for name in headers)
