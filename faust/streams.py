@@ -181,6 +181,12 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
             self._event_of = record
         return self.event
 
+    @property
+    def effects(self) -> Effects:
+        """What the event in progress does is kept here, until it is finished or undone."""
+        assert self.cursor is not None
+        return self.cursor
+
     def events_in_progress(self) -> list[Event[Any]]:
         """The event being processed, or those of the list that `take` has handed out."""
         return [event for _, event in self.places_in_progress()]

@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from faust._values import TP
 
 if TYPE_CHECKING:
-    from faust.transport.base import Producer, Transport
+    from faust.transport.base import Producer, Transaction, Transport
 
 __all__ = ["Changelogs", "Entry", "Stretch"]
 
@@ -37,6 +38,7 @@ class Changelogs:
     Arguments:
         batch_size: Bytes of one batch.
         now: Returns Unix time in seconds.
+        transactional: Are batches built for transactions?
     """
 
     def __init__(
@@ -46,11 +48,12 @@ class Changelogs:
         *,
         batch_size: int,
         now: Callable[[], float],
+        transactional: bool = False,
     ) -> None:
         from faust.transport import base, records
 
         self._port = base
-        self._new_builder = records.new_builder
+        self._new_builder = partial(records.new_builder, transactional=transactional)
         self._transport = transport
         self._producer = producer
         self._batch_size = batch_size
@@ -87,6 +90,18 @@ class Changelogs:
                 foreign.append((end, at.base_offset))
             end = at.base_offset + count
         return end, foreign
+
+    async def append_in(self, transaction: Transaction, tp: TP, entries: Sequence[Entry]) -> int:
+        """Append entries inside of a transaction; return the end after them.
+
+        Who else would write is fenced; markers may lie between our batches.
+
+        Raises:
+            BrokerError: not all of it was appended; the transaction can only be aborted.
+        """
+        built = self.build(entries)
+        placed = await asyncio.gather(*(transaction.produce(tp, each) for each, _ in built))
+        return placed[-1].base_offset + built[-1][1]
 
     async def keys(self, tp: TP, stretches: Iterable[Stretch]) -> list[bytes]:
         """Return the keys that these stretches hold, each once."""

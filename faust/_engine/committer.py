@@ -12,6 +12,9 @@ unless the outcome is unknown, and then it is looked up before anything else hap
    same string: writer, sequence number, positions, changelog positions.
 4. *Apply* the entries to the local stores, each in one atomic batch with its changelog position.
 
+How 2 and 3 are done is the guarantee's own: `faust._engine.atleastonce` sends one after the other,
+`faust._engine.exactlyonce` puts both, and the outputs of the cut, into one transaction.
+
 A commit carries the generation of its cut and is never sent again under another: the broker fences
 what is too old, and after a rejoin the tasks that are still ours are cut again.
 """
@@ -21,12 +24,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from faust._engine.changelogs import Changelogs
+from faust._engine.atleastonce import AtLeastOnce
 from faust._engine.tasks import ActiveTask, Cut, TableCut
-from faust._machines import commits
+from faust._machines import commits, outputs
 from faust._machines.commits import TaskEntry
 from faust._machines.retry import backoff
 from faust._values import TP
@@ -34,10 +36,9 @@ from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     FencedMember,
-    IllegalGeneration,
-    RebalanceInProgress,
     RejoinError,
     RetryableError,
+    TransactionAborted,
 )
 from faust.stores.base import Checkpoint
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from faust.sensors.delegate import SensorDelegate
     from faust.transport.base import Commit, Membership, Producer, Transport
 
-__all__ = ["Committer"]
+__all__ = ["Committer", "Guarantee"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,33 @@ DIRTY_KEYS = 160_000
 TASK_DIRTY_KEYS = 20_000
 #: How often it is looked whether a commit is due early (seconds).
 LOOK_INTERVAL = 0.05
+
+
+class Guarantee(Protocol):
+    """How a cut is sent: produced and committed."""
+
+    @property
+    def forgiving(self) -> bool:
+        """May a cut be undone whose outcome is not known?"""
+
+    @property
+    def pressing(self) -> bool:
+        """Should a commit not wait for its interval?"""
+
+    async def produce(self, cuts: Sequence[Cut]) -> None:
+        """Append to the changelogs; with that, what the events have sent is durable."""
+
+    async def commit(self, offsets: dict[TP, Commit], generation: int) -> dict[TP, BrokerError]:
+        """Commit the offsets; return what was refused."""
+
+    async def committed(self, tps: list[TP]) -> dict[TP, Commit]:
+        """Return what is committed, when nothing is in doubt any more."""
+
+    def succeeded(self) -> None:
+        """What was produced and committed last counts."""
+
+    async def abandon(self) -> None:
+        """What was produced last does not count."""
 
 
 class Committer:
@@ -71,6 +99,7 @@ class Committer:
         sensors: Are told of every commit.
         consumer: On whose behalf, as sensors know it.
         on_committed: Called with the offsets of every commit that has succeeded.
+        guarantee: How cuts are sent (default: at least once).
     """
 
     def __init__(
@@ -93,17 +122,22 @@ class Committer:
         sensors: SensorDelegate,
         consumer: Any,
         on_committed: Callable[[dict[TP, int]], None],
+        guarantee: Guarantee | None = None,
     ) -> None:
         from faust.transport.base import Commit
 
-        self._changelogs = Changelogs(transport, producer, batch_size=batch_size, now=clock.time)
+        self._guarantee: Guarantee = guarantee or AtLeastOnce(
+            bridge=bridge,
+            transport=transport,
+            producer=producer,
+            membership=membership,
+            outbox=outbox,
+            group_id=group_id,
+            batch_size=batch_size,
+            now=clock.time,
+        )
         self._make_commit = Commit
-        self._bridge = bridge
         self._clock = clock
-        self._transport = transport
-        self._membership = membership
-        self._outbox = outbox
-        self._group_id = group_id
         self._cluster_id = cluster_id
         self._writer = writer
         self._interval = interval
@@ -115,6 +149,10 @@ class Committer:
         self._consumer = consumer
         self._sequence = 0
         self._lock = asyncio.Lock()
+        #: What was sent last, as long as nobody knows whether it is committed.
+        self._doubt: dict[Cut, TaskEntry] = {}
+        #: What sensors know of the commit under way.
+        self._begun: Any = None
         #: When something was last committed, or there was nothing to commit (monotonic).
         self.last_progress = clock.monotonic()
         #: Has a commit been begun since, with the group's leave?  Then it is waited for.
@@ -140,7 +178,9 @@ class Committer:
         wait = self._interval if not failures else backoff(failures, 0.1, 2.0)
         deadline = self._clock.monotonic() + wait
         while (left := deadline - self._clock.monotonic()) > 0:
-            if not failures and (self._much_is_dirty() or self._much_is_finished()):
+            if not failures and (
+                self._guarantee.pressing or self._much_is_dirty() or self._much_is_finished()
+            ):
                 return
             await self._clock.sleep(min(left, LOOK_INTERVAL))
 
@@ -174,48 +214,71 @@ class Committer:
             FencedMember: another process has our static member id.
             OSError: a local store cannot be written; all is committed, and it is behind.
         """
+        if self._guarantee.forgiving:
+            return await self._commit_all(tasks)
+        # Who is cancelled in the middle of a transaction must not leave anybody in doubt of it.
+        work = asyncio.ensure_future(self._commit_all(tasks))
+        work.add_done_callback(_look_at)
+        return await asyncio.shield(work)
+
+    async def _commit_all(self, tasks: Sequence[ActiveTask]) -> bool:
         async with self._lock:
             if self._generation() < 0:
                 self.trying = False
                 return False  # whatever we have is not ours: a broker might not even fence it
+            if self._doubt:
+                self.trying = True
+                await self._settle_doubt()
             cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
             self.trying = bool(cuts)
             if not cuts:
                 self.last_progress = self._clock.monotonic()
                 self.trouble = ""
                 return True
-            states = self._sensors.on_commit_initiated(self._consumer)
+            self._begun = self._sensors.on_commit_initiated(self._consumer)
             try:
                 await self._produce(cuts)
                 committed = await self._commit(cuts)
-            except RejoinError as exc:
-                self._note(f"refused, the group has moved on: {exc}")
-                self._undo(cuts)
+            except (RejoinError, TransactionAborted) as exc:
+                self._note(
+                    f"refused, the group has moved on: {exc}"
+                    if isinstance(exc, RejoinError)
+                    else f"the transaction was aborted, and all of it is sent again: {exc}"
+                )
+                await self._undo(cuts)
                 return False
             except BaseException:
-                self._undo(cuts)
+                if not self._doubt:
+                    await self._undo(cuts)
                 raise
-            broken: OSError | None = None
-            for cut in cuts:
-                if cut in committed:
-                    broken = self._apply(cut, committed[cut]) or broken
-                else:
-                    cut.undo()
-            if committed:
-                self.last_progress = self._clock.monotonic()
-                self.trying = False
-                offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
-                self._sensors.on_commit_completed(self._consumer, states, offsets)
-                self._on_committed(offsets)
-            if broken is not None:
-                raise broken
+            await self._finish(cuts, committed)
             return len(committed) == len(cuts)
 
-    @staticmethod
-    def _undo(cuts: Sequence[Cut]) -> None:
+    async def _finish(self, cuts: Sequence[Cut], committed: dict[Cut, TaskEntry]) -> None:
+        """What is committed counts; the rest is dirty again."""
+        if committed:
+            self._guarantee.succeeded()
+        else:
+            await self._guarantee.abandon()
+        broken: OSError | None = None
         for cut in cuts:
-            if cut.task.run.alive:
+            if cut in committed:
+                broken = self._apply(cut, committed[cut]) or broken
+            else:
                 cut.undo()
+        if committed:
+            self.last_progress = self._clock.monotonic()
+            self.trying = False
+            offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
+            self._sensors.on_commit_completed(self._consumer, self._begun, offsets)
+            self._on_committed(offsets)
+        if broken is not None:
+            raise broken
+
+    async def _undo(self, cuts: Sequence[Cut]) -> None:
+        await self._guarantee.abandon()
+        for cut in cuts:
+            cut.undo()
 
     # 1 -------------------------------------------------------------------------------
 
@@ -226,7 +289,8 @@ class Committer:
         moved = any(task.committed.get(tp) != at for tp, at in positions.items())
         if not moved and task.entry is not None:
             moved = {k: dict(v) for k, v in task.entry.readers.items() if k in readers} != readers
-        if not (moved or task.dirty or task.restless) or not task.run.alive:
+        waiting = task.dirty or task.restless or task.run.outputs
+        if not (moved or waiting) or not task.run.alive:
             return None
         self._sequence = (
             max(self._sequence, task.entry.sequence if task.entry is not None else 0) + 1
@@ -253,6 +317,7 @@ class Committer:
                 )
                 for name, table in task.tables.items()
             ],
+            outputs.take(task.run),
         )
 
     # 2 -------------------------------------------------------------------------------
@@ -262,52 +327,7 @@ class Committer:
         for table in tables:
             table.entries = table.piece.encode_cut(table.taken)
             table.deleted = table.piece.deletions
-        barrier = asyncio.ensure_future(self._outbox.barrier())
-        try:
-            if tables:
-                await self._bridge.call_io(self._append_all, tables)
-                for table in tables:
-                    await self._take_charge(table)
-            await barrier
-        finally:
-            if not barrier.done():
-                barrier.cancel()
-            await asyncio.gather(barrier, return_exceptions=True)
-
-    async def _append_all(self, tables: Sequence[TableCut]) -> None:
-        """On the I/O loop: append to all changelogs at once."""
-        append = self._changelogs.append
-        ends = await asyncio.gather(
-            *(append(table.changelog, table.entries, table.piece.expected) for table in tables)
-        )
-        for table, (end, foreign) in zip(tables, ends, strict=True):
-            table.position, table.foreign = end, foreign
-
-    async def _take_charge(self, table: TableCut) -> None:
-        """Where somebody else has written to the changelog, write our own values again."""
-        if table.foreign:
-            await self._bridge.call_io(self._make_sure)
-            ours = dict(table.entries)
-
-            def own_value(key: bytes) -> bytes | None:
-                if not table.piece.task.alive:
-                    raise IllegalGeneration(f"{table.changelog} is not ours any more")
-                return ours[key] if key in ours else table.piece.committed_bytes(key)
-
-            table.position = await self._bridge.call_io(
-                self._changelogs.repair,
-                table.changelog, table.position, table.foreign, own_value,
-            )  # fmt: skip
-        table.piece.expected = table.position
-
-    async def _make_sure(self) -> None:
-        """Somebody else writes: it may well be we who must not.
-
-        Raises:
-            RejoinError: it is.
-        """
-        with suppress(RebalanceInProgress):
-            await self._membership.heartbeat()
+        await self._guarantee.produce(cuts)
 
     # 3 -------------------------------------------------------------------------------
 
@@ -325,7 +345,7 @@ class Committer:
             for tp, position in cut.positions.items():
                 offsets[tp] = self._make_commit(position, text)
         try:
-            refused = await self._bridge.call_io(self._send_commit, offsets, generation)
+            refused = await self._guarantee.commit(offsets, generation)
         except FencedMember:
             raise
         except RejoinError as exc:
@@ -340,11 +360,6 @@ class Committer:
             for cut, entry in entries.items()
             if not any(tp in refused for tp in cut.positions)
         }
-
-    async def _send_commit(
-        self, offsets: dict[TP, Commit], generation: int
-    ) -> dict[TP, BrokerError]:
-        return await self._membership.commit(offsets, generation=generation)
 
     def _entry(self, cut: Cut) -> TaskEntry:
         old = cut.task.entry
@@ -366,8 +381,27 @@ class Committer:
     ) -> dict[Cut, TaskEntry]:
         """The outcome is unknown: ask what is committed, by writer and sequence number."""
         self._note(f"the outcome is unknown and is looked up: {cause}")
+        if not self._guarantee.forgiving:
+            self._doubt = entries
+        ours = await self._find(entries)
+        self._doubt = {}
+        return ours
+
+    async def _settle_doubt(self) -> None:
+        """Before anything else is committed: what became of what was sent last?
+
+        Raises:
+            RetryableError: the broker does not answer, and so nobody knows.
+        """
+        entries = self._doubt
+        ours = await self._find(entries)
+        self._doubt = {}
+        await self._finish(list(entries), ours)
+
+    async def _find(self, entries: dict[Cut, TaskEntry]) -> dict[Cut, TaskEntry]:
+        """Return what of this is committed."""
         tps = [tp for cut in entries for tp in cut.positions]
-        found = await self._bridge.call_io(self._committed, tps)
+        found = await self._guarantee.committed(tps)
         ours: dict[Cut, TaskEntry] = {}
         for cut, entry in entries.items():
             seen = [commits.decode(found[tp].metadata) for tp in cut.positions if tp in found]
@@ -377,9 +411,6 @@ class Committer:
             ):
                 ours[cut] = entry
         return ours
-
-    async def _committed(self, tps: list[TP]) -> dict[TP, Commit]:
-        return await self._transport.committed(self._group_id, tps)
 
     # 4 -------------------------------------------------------------------------------
 
@@ -418,3 +449,9 @@ def _merged(
 ) -> dict[str, dict[str, int]]:
     """Readers and topics that are absent now keep their entries, until a command drops them."""
     return {name: {**old.get(name, {}), **new.get(name, {})} for name in {**old, **new}}
+
+
+def _look_at(work: asyncio.Future[bool]) -> None:
+    """Who was cancelled does not ask any more how a commit has ended."""
+    if not work.cancelled():
+        work.exception()

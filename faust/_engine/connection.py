@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from faust._core.threads import Bridge
 from faust._engine.outbox import Outbox
 from faust._machines.retry import backoff
+from faust._values import ProcessingGuarantee
 from faust.exceptions import (
     BrokerUnavailable,
     ImproperlyConfigured,
@@ -44,7 +45,7 @@ class Connection:
 
     Attributes:
         transport: The broker.
-        producer: The one producer of this process.
+        producer: The producer of this process for all that is in no transaction.
         outbox: What is sent.
     """
 
@@ -63,7 +64,12 @@ class Connection:
         self.bridge = bridge
         self._make_transport = make_transport
         self.opened = False
-        self.outbox = Outbox(
+        outbox_class = Outbox
+        if conf.processing_guarantee is ProcessingGuarantee.EXACTLY_ONCE:
+            from faust._engine.outputs import ExactOutbox
+
+            outbox_class = ExactOutbox
+        self.outbox = outbox_class(
             clock,
             linger=conf.producer_linger,
             batch_size=conf.producer_max_batch_size,

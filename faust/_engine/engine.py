@@ -29,6 +29,8 @@ from faust.exceptions import BrokerError, BrokerUnavailable, ImproperlyConfigure
 
 if TYPE_CHECKING:
     from faust._engine.connection import Connection
+    from faust._engine.exactlyonce import ExactlyOnce
+    from faust._engine.slots import Slot
     from faust.assignor.partition_assignor import Assignment
     from faust.transport.base import Fetched, TopicInfo
 
@@ -98,6 +100,8 @@ class Engine:
         self._made = False
         self._stopped = False
         self._subscription = Subscription(frozenset(), False, self.conductor.matching)
+        self.exactly_once: ExactlyOnce | None = None
+        self._slot: Slot | None = None
 
     # -- starting ------------------------------------------------------------------------
 
@@ -178,6 +182,8 @@ class Engine:
             )
 
         await bridge.call_io(make)
+        if host.in_transaction:
+            await self._make_exact()
         self.committer = Committer(
             bridge=bridge,
             clock=clock,
@@ -196,6 +202,7 @@ class Engine:
             sensors=host.sensors,
             consumer=host.consumer,
             on_committed=host.tables.on_commit,
+            guarantee=self.exactly_once,
         )
         self.state = State(
             host,
@@ -211,6 +218,34 @@ class Engine:
         )
         self.followers = self.state.followers
         self.manager.equip(self.fetcher, self.committer, self.state)
+
+    async def _make_exact(self) -> None:
+        """Under exactly once: take a transactional id, and end what a predecessor left open."""
+        from faust._engine.exactlyonce import ExactlyOnce, new_producer
+        from faust._engine.outputs import ExactOutbox
+        from faust._engine.slots import Slot, take_slot
+
+        host, conf, connection = self.host, self.conf, self.connection
+        assert isinstance(connection.outbox, ExactOutbox)
+        given = host.transactional_id
+        self._slot = (
+            Slot(given)
+            if given
+            else take_slot(conf.datadir, conf.id, conf.consumer_group_instance_id)
+        )
+        name = self._slot.name
+        self.exactly_once = ExactlyOnce(
+            bridge=self.bridge,
+            transport=connection.transport,
+            producer=await self.bridge.call_io(new_producer, connection.transport, conf, name),
+            name=name,
+            membership=self.membership,
+            outbox=connection.outbox,
+            group_id=conf.id,
+            batch_size=conf.producer_max_batch_size,
+            now=self.clock.time,
+        )
+        await self.exactly_once.start()
 
     def _check_metadata_size(self) -> None:
         """Fail now, not at the first commit, where a task's positions cannot fit."""
@@ -475,8 +510,13 @@ class Engine:
         try:
             async with asyncio.timeout(LEAVE_PATIENCE):
                 await self.bridge.call_io(self._end)
+                if self.exactly_once is not None:
+                    await self.exactly_once.close()
         except TimeoutError:
             logger.warning("The group was not told that this worker leaves: no broker answers")
+        finally:
+            if self._slot is not None:
+                self._slot.release()
 
     async def _end(self) -> None:
         """What was made is ended; a start that failed may not have come so far."""

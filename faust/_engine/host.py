@@ -74,6 +74,8 @@ class Host(Connected):
         self.producer_only = False
         #: Unique id of this process in its commits; drawn, unless set (simulation).
         self.writer_id = ""
+        #: Our transactional id; found in the data directory, unless set (simulation).
+        self.transactional_id = ""
         self.failed = asyncio.Event()
         self.rebalancing_count = 0
         #: Is a rebalance under way?
@@ -209,7 +211,6 @@ class Host(Connected):
         self.failure = None
         self.failed = asyncio.Event()
         self._stopping = False
-        self._check_guarantee()
         self.prepare_directories()
         self.doing = "starting: waiting for a broker"
         await self._connect_for_work()
@@ -237,13 +238,10 @@ class Host(Connected):
     async def prepare_processing(self) -> None:
         """Called before it is decided whether there is anything to read."""
 
-    def _check_guarantee(self) -> None:
-        if self.conf.processing_guarantee is ProcessingGuarantee.EXACTLY_ONCE:
-            raise ImproperlyConfigured(
-                "processing_guarantee='exactly_once' is not there in this version: use "
-                "'at_least_once' (tables are exact under it; what is sent may be sent twice after "
-                "a crash)"
-            )
+    @property
+    def in_transaction(self) -> bool:
+        """Do outputs, tables and positions count together, by ``exactly_once``?"""
+        return self.conf.processing_guarantee is ProcessingGuarantee.EXACTLY_ONCE
 
     async def _start_processing(self) -> None:
         from faust._engine.engine import Engine

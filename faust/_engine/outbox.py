@@ -250,10 +250,13 @@ class Outbox:
     def _settle_all(self, settled: list[Settled]) -> None:
         self._close_all([place for each in settled if (place := self._settle(*each)) is not None])
         if self._bytes < MAX_UNDER_WAY // 2:
-            self.crowded = False
-            waiters, self._room = self._room, []
-            for waiter in waiters:
-                wake(waiter)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        self.crowded = False
+        waiters, self._room = self._room, []
+        for waiter in waiters:
+            wake(waiter)
 
     def _settle(
         self,
@@ -313,6 +316,9 @@ class Outbox:
             for delivery in waiting:
                 delivery.when_done(one_done)
             await ready
+        self._raise_lost()
+
+    def _raise_lost(self) -> None:
         if self._failed is not None:
             # It stays so: what the events had sent is missing for good, and no later commit may say
             # that they are handled.

@@ -39,6 +39,7 @@ class StartPoints:
 
     Arguments:
         readers_of: Topic -> names of the readers whose progress is committed.
+        stable: Wait for open transactions with offsets of a task, as one must under exactly once.
         reset: ``earliest`` or ``latest``: where a group without a commit begins.
     """
 
@@ -49,6 +50,7 @@ class StartPoints:
         transport: Transport,
         replay: Replay,
         group_id: str,
+        stable: bool,
         reset: str,
         readers_of: Callable[[str], Sequence[str]],
     ) -> None:
@@ -59,6 +61,7 @@ class StartPoints:
         self._transport = transport
         self._replay = replay
         self._group_id = group_id
+        self._stable = stable
         self._reset = reset
         self._readers_of = readers_of
 
@@ -81,8 +84,10 @@ class StartPoints:
         return self._resolve(entry, positions)
 
     async def _committed(self, tps: list[TP] | None) -> dict[TP, Commit]:
+        # Of what there is at all, a commit under way of somebody else's says nothing.
+        stable = self._stable and tps is not None
         found: dict[TP, Commit] = await self._replay.patiently(
-            lambda: self._transport.committed(self._group_id, tps)
+            lambda: self._transport.committed(self._group_id, tps, stable=stable)
         )
         return found
 

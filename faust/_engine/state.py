@@ -82,6 +82,7 @@ class State:
                 transport=transport,
                 replay=replay,
                 group_id=group_id,
+                stable=host.in_transaction,
                 reset=host.conf.consumer_auto_offset_reset,
                 readers_of=host.topics.committing_readers_of,
             ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from faust._machines import outputs
 from faust._machines.commits import TableMark, TaskEntry
 from faust._machines.copartition import TaskId
 from faust._machines.effects import TaskRun
@@ -108,6 +109,7 @@ class Cut:
     forwarded: Mapping[str, int]
     watermarks: Mapping[str, float]
     tables: list[TableCut]
+    outputs: list[Any] = field(default_factory=list)
 
     def marks(self, old: Mapping[str, TableMark]) -> dict[str, TableMark]:
         """Return the marks of the task's tables once this cut is committed."""
@@ -119,6 +121,11 @@ class Cut:
         return marks
 
     def undo(self) -> None:
-        """The commit failed: what was taken is dirty again."""
+        """The commit failed: what was taken is dirty, and waits to be sent, again."""
+        if not self.task.run.alive:
+            for output in self.outputs:
+                output.drop()
+            return
         for table in self.tables:
             table.piece.uncut(table.taken)
+        outputs.put_back(self.task.run, self.outputs)

@@ -31,6 +31,9 @@ __all__ = [
     "Effects",
     "ForwardMark",
     "Gate",
+    "Held",
+    "Mark",
+    "Output",
     "Refusal",
     "TaskRun",
     "Writable",
@@ -63,7 +66,35 @@ class Writable(Protocol):
         """Held writes count from now on."""
 
 
-class ForwardMark:
+class Output(Protocol):
+    """A message that counts when the event does that sent it."""
+
+    def drop(self) -> None:
+        """It is not sent: its event was undone, or its task is over."""
+
+
+class Mark:
+    """An effect that counts when its event does, and is in no cut before.
+
+    Where acks are concurrent, or by hand, that is later than the event's end.
+    """
+
+    __slots__ = ()
+
+    def prepare(self) -> None:
+        """Nothing of it can fail."""
+
+    def finish(self) -> None:
+        """From now on it counts.  Must not raise."""
+
+    def take_back(self) -> None:
+        """It will never count: its event was undone, or its task is over."""
+
+    def forget_event(self) -> None:
+        """The event is over, finished or undone."""
+
+
+class ForwardMark(Mark):
     """The effect of having been handed a forwarded record: its source offset is seen."""
 
     __slots__ = ("before", "mark", "offset", "run")
@@ -75,9 +106,6 @@ class ForwardMark:
         self.before = run.seen.get(mark, -1)
         run.seen[mark] = offset
 
-    def prepare(self) -> None:
-        """Nothing of it can fail."""
-
     def finish(self) -> None:
         """From now on commits say so, and the record, forwarded again, is dropped for good."""
         forwarded = self.run.forwarded
@@ -86,9 +114,6 @@ class ForwardMark:
     def take_back(self) -> None:
         """The event failed: the record will be handed out again."""
         self.run.seen[self.mark] = self.before
-
-    def forget_event(self) -> None:
-        """Nothing is kept."""
 
 
 class Refusal:
@@ -170,6 +195,33 @@ class Gate:
         return (others - self.readers) | self.together.get(reader, set())
 
 
+class Held:
+    """What an event has done that is over and not acknowledged; called, it lets it count.
+
+    Arguments:
+        pieces: What was written: (slice, what its `hold` gave).
+        marks: What else there is.
+    """
+
+    __slots__ = ("_marks", "_pieces")
+
+    def __init__(self, pieces: list[tuple[Writable, Any]], marks: list[Mark]) -> None:
+        self._pieces = pieces
+        self._marks = marks
+
+    def __call__(self) -> None:
+        """It counts from the next cut on; to be called in offset order."""
+        for piece, entries in self._pieces:
+            piece.release(entries)
+        for mark in self._marks:
+            mark.finish()
+
+    def drop(self) -> None:
+        """It will not count: its task is over."""
+        for mark in self._marks:
+            mark.take_back()
+
+
 class Effects:
     """What one event in progress has done and may have to take back.
 
@@ -210,14 +262,14 @@ class Effects:
             self._forget()
         self.undo_log.clear()
 
-    def hold(self) -> Callable[[], None]:
+    def hold(self) -> Held:
         """The event is over but not acknowledged: show its writes, keep them out of cuts.
 
         Returns what lets them count; must be called in offset order.
         """
         for effectful in self.noted:
             effectful.prepare()
-        marks = [each for each in self.noted if isinstance(each, ForwardMark)]
+        marks = [each for each in self.noted if isinstance(each, Mark)]
         for effectful in self.noted:
             if effectful not in marks:
                 effectful.finish()
@@ -226,15 +278,7 @@ class Effects:
         for piece, key, _, before_dirty in self.undo_log:
             written.setdefault(id(piece), (piece, {}))[1].setdefault(key, before_dirty)
         self.undo_log.clear()
-        held = [(piece, piece.hold(before)) for piece, before in written.values()]
-
-        def release() -> None:
-            for piece, entries in held:
-                piece.release(entries)
-            for mark in marks:
-                mark.finish()
-
-        return release
+        return Held([(piece, piece.hold(before)) for piece, before in written.values()], marks)
 
     def undo(self) -> None:
         """The event failed: take back what it did."""
@@ -243,7 +287,7 @@ class Effects:
             piece.restore_entry(key, before, before_dirty)
         log.clear()
         for effectful in self.noted:
-            if isinstance(effectful, ForwardMark):
+            if isinstance(effectful, Mark):
                 effectful.take_back()
         self._forget()
 
@@ -270,6 +314,8 @@ class TaskRun:
         cursors: One for each reader and source partition.
         forwarded: For repartitioned topics: source -> highest source offset handled.
         seen: The same, events in progress and those not acknowledged included.
+        outputs: What its finished events have sent and no cut has taken yet, in order; only
+            under exactly once (`faust._machines.outputs`).
     """
 
     __slots__ = (
@@ -282,6 +328,7 @@ class TaskRun:
         "forwarded",
         "id",
         "incarnation",
+        "outputs",
         "partition",
         "seen",
         "steady",
@@ -301,6 +348,7 @@ class TaskRun:
         self._spare = Effects()
         self.forwarded: dict[str, int] = {}
         self.seen: dict[str, int] = {}
+        self.outputs: list[Output] = []
 
     @property
     def open(self) -> bool:
@@ -343,6 +391,9 @@ class TaskRun:
         self.open = self.alive = False
         for effects in self.in_progress():
             effects.undo()
+        outputs, self.outputs = self.outputs, []
+        for output in outputs:
+            output.drop()
         if self.gate is not None:
             self.gate.inside.clear()
             self.gate.together.clear()

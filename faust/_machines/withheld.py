@@ -7,10 +7,10 @@ and its position is not committed before its effects count (`Cursor.floor`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from faust._machines.effects import Cursor, TaskRun
+from faust._machines.effects import Cursor, Held, TaskRun
 
 __all__ = ["Withheld"]
 
@@ -19,7 +19,7 @@ class _Entry(NamedTuple):
     """One event, or one list of them: who must have acknowledged what, and what counts then."""
 
     needs: tuple[tuple[Cursor, int], ...]
-    release: Callable[[], None]
+    release: Held
 
     @property
     def acknowledged(self) -> bool:
@@ -35,7 +35,7 @@ class Withheld:
     def __init__(self) -> None:
         self._entries: dict[int, list[_Entry]] = {}
 
-    def hold(self, needs: Sequence[tuple[Cursor, int]], release: Callable[[], None]) -> None:
+    def hold(self, needs: Sequence[tuple[Cursor, int]], release: Held) -> None:
         """Hold back the effects of one event (or list); all ``needs`` are of one task."""
         incarnation = needs[0][0].task.incarnation
         self._entries.setdefault(incarnation, []).append(_Entry(tuple(needs), release))
@@ -67,7 +67,8 @@ class Withheld:
 
     def drop(self, run: TaskRun) -> None:
         """A task is over: what was held of it will be done again elsewhere."""
-        self._entries.pop(run.incarnation, None)
+        for entry in self._entries.pop(run.incarnation, ()):
+            entry.release.drop()
 
     def __len__(self) -> int:
         return sum(map(len, self._entries.values()))

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faust._core.at_once import at_once
 from faust._values import HeadersArg, headers_as_list
 from faust.agents.deadlock import refuse_to_wait_for_itself
 from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER
@@ -166,15 +167,16 @@ class Askable:
         try:
             async with asyncio.timeout(seconds) as limit:
                 await app.expect_reply(promise)
-                await self.send(
-                    value,
-                    key=key,
-                    partition=partition,
-                    timestamp=timestamp,
-                    headers=headers,
-                    reply_to=where,
-                    correlation_id=promise.correlation_id,
-                )
+                with at_once():  # an answer that is waited for cannot wait for the event that asks
+                    await self.send(
+                        value,
+                        key=key,
+                        partition=partition,
+                        timestamp=timestamp,
+                        headers=headers,
+                        reply_to=where,
+                        correlation_id=promise.correlation_id,
+                    )
         except BaseException as exc:
             promise.cancel()
             if isinstance(exc, TimeoutError) and limit.expired():

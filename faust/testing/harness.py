@@ -224,6 +224,7 @@ class Harness:
         app.clock = clock
         app.make_bridge = lambda: CrossingBridge(Random(f"{self.seed}{process.name}bridge"))
         app.writer_id = process.name
+        app.transactional_id = worker.name
         failure: BaseException | None = None
         try:
             await app.start()

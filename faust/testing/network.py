@@ -18,7 +18,8 @@ __all__ = ["Network", "Weather"]
 
 #: Requests that a fault may hit while connections are bad.
 FRAGILE = frozenset({"produce", "commit", "fetch", "join", "sync", "heartbeat", "committed",
-                     "offsets", "topics"})  # fmt: skip
+                     "offsets", "topics", "begin", "txn_offsets", "txn_commit",
+                     "txn_abort"})  # fmt: skip
 #: Requests that go to a coordinator.
 COORDINATED = frozenset({"join", "sync", "heartbeat", "commit", "committed", "begin",
                          "txn_offsets", "txn_commit", "txn_abort"})  # fmt: skip
