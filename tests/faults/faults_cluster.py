@@ -41,6 +41,9 @@ class Plan:
         store: URL.
         session: Session time-out (seconds).
         directory: Where data and logs go.
+        guarantee: ``at_least_once`` or ``exactly_once``.
+        replicas: Of each topic that the app makes.
+        source: Name of the topic that the workers read; by default one of their own.
     """
 
     app: str
@@ -50,11 +53,19 @@ class Plan:
     directory: Path
     partitions: int = 6
     commit_interval: float = 0.3
+    guarantee: str = "at_least_once"
+    source: str = ""
+    replicas: int = 1
+
+    @property
+    def driver(self) -> str:
+        """The broker's kind."""
+        return self.broker.partition(":")[0]
 
     @property
     def events(self) -> str:
         """Topic that the workers read."""
-        return f"{self.app}-events"
+        return self.source or f"{self.app}-events"
 
     @property
     def sink(self) -> str:
@@ -103,6 +114,34 @@ class WorkerProcess:
                 return json.loads(answer.read())
         except (urllib.error.URLError, OSError, ValueError):
             return None
+
+    def status(self, path: str) -> tuple[int, str]:
+        """Return the status and text that its web server answers; 0 if it does not."""
+        try:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=5.0) as answer:
+                return answer.status, ""
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return exc.code, exc.read().decode(errors="replace")
+        except OSError:
+            return 0, ""
+
+    def block(self, seconds: float) -> None:
+        """Block its event loop from inside the next event that is slow anyway."""
+        file = self.marks_file.with_name(self.marks_file.name + ".block")
+        file.write_text(str(seconds))
+
+    @property
+    def blocked(self) -> int:
+        """How many blocks of a second or more have begun and ended."""
+        text = self.log.read_text(errors="replace")
+        return text.count("blocking is over") - text.count("blocking for 0.0 s")
+
+    @property
+    def marks_file(self) -> Path:
+        """Where its marks are."""
+        return self.log.with_suffix(".marks")
 
     def tail(self) -> str:
         """Return the end of its log."""
@@ -193,6 +232,8 @@ class Cluster:
             "FAULTS_PARTITIONS": str(plan.partitions),
             "FAULTS_SESSION": str(plan.session),
             "FAULTS_COMMIT_INTERVAL": str(plan.commit_interval),
+            "FAULTS_GUARANTEE": plan.guarantee,
+            "FAULTS_REPLICAS": str(plan.replicas),
             "FAULTS_EVENTS": plan.events,
             "FAULTS_SINK": plan.sink,
             "FAULTS_MARKS": str(marks),
@@ -251,14 +292,14 @@ class Cluster:
 
     # -- ending --------------------------------------------------------------------------
 
-    async def terminate(self, *workers: WorkerProcess) -> None:
-        """SIGTERM: each must end by itself with status 0."""
+    async def terminate(self, *workers: WorkerProcess, any_status: bool = False) -> None:
+        """SIGTERM: each must end by itself with status 0, or with any."""
         for worker in workers:
             worker.killed = True  # by a signal, on purpose
             worker.signal(signal.SIGTERM)
         for worker in workers:
             status = await asyncio.to_thread(worker.process.wait, EXIT_PATIENCE)
-            assert status == 0, f"{worker.name} ended with {status} after SIGTERM"
+            assert any_status or status == 0, f"{worker.name} ended with {status} after SIGTERM"
 
     async def until(self, what: str, condition: Callable[[], bool], timeout: float = 60.0) -> None:
         """Wait for something.
@@ -270,4 +311,4 @@ class Cluster:
         while not condition():
             self.check_alive()
             assert time.monotonic() < deadline, f"{what}: not within {timeout:.0f} s"
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import cycle
 from random import Random
 from typing import NamedTuple
 
 from faults_cluster import Cluster, Plan, WorkerProcess
-from faults_workload import Flow, Kept, numbered
+from faults_judge import KILL, Report, Strike, judge
+from faults_workload import Flow, numbered
 
-from faust.testing.oracle import Event, Truth, check_sink, check_table
+from faust.testing.oracle import Event
 
-__all__ = ["Kill", "Report", "judge", "running", "settle", "storm"]
+__all__ = ["Killer", "running", "settle", "storm"]
 
 WORKERS = 3
 KEYS = 5_000
@@ -31,54 +30,11 @@ CALM = 0.7
 DRAIN = 120.0
 
 
-@dataclass(frozen=True)
-class Kill:
-    """One SIGKILL.
-
-    Attributes:
-        victim: Name of the incarnation.
-        phase: What it was doing.
-        lag: Events that were there and not committed.
-        committed: What was committed a moment before, by partition.
-    """
-
-    victim: str
-    phase: str
-    lag: int
-    committed: Mapping[int, int]
-
-
 class Seen(NamedTuple):
     """A look at the group: how much is not committed, and what is."""
 
     lag: int
     committed: Mapping[int, int]
-
-
-@dataclass
-class Report:
-    """What came of a run."""
-
-    label: str
-    events: int
-    kills: list[Kill] = field(default_factory=list)
-    lost: int = 0
-    duplicates: int = 0
-    wrong_keys: int = 0
-    longest_pause: float = 0.0
-    healed_in: float = 0.0
-    findings: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        phases = Counter(kill.phase for kill in self.kills)
-        shown = ", ".join(f"{n} {phase}" for phase, n in phases.most_common())
-        landed = sum(1 for kill in self.kills if kill.lag)
-        return (
-            f"{self.label}: {self.events} events, {len(self.kills)} kills ({landed} under lag; "
-            f"{shown}), {self.lost} lost, {self.duplicates} duplicates, "
-            f"{self.wrong_keys} wrong keys, longest without a commit {self.longest_pause:.1f} s, "
-            f"all done {self.healed_in:.1f} s after the last fault"
-        )
 
 
 async def storm(
@@ -91,17 +47,29 @@ async def storm(
     """
     random = Random(seed)
     events = numbered(int(seconds * rate), KEYS, seed)
-    report = Report(label, len(events))
+    report = Report(
+        label,
+        len(events),
+        number=2,
+        driver=plan.driver,
+        guarantee=plan.guarantee,
+        session=plan.session,
+        id=str(seed),
+    )
+    began = time.monotonic()
     async with running(plan, events, rate) as (cluster, flow, sending):
-        killer = _Killer(cluster, flow, report, random)
+        killer = Killer(cluster, flow, report, random)
         await cluster.until("a first commit", lambda: any(flow.progress.committed.values()))
         while not sending.done():
+            flow.progress.excused = True
             await killer.burst()
+            flow.progress.excused = False
             if random.random() < CALM:
                 await cluster.tables()
             await asyncio.wait([sending], timeout=random.uniform(0.3, 1.0) * rest)
         await settle(report, cluster, flow, sending)
         await judge(report, cluster, flow)
+    report.seconds = time.monotonic() - began
     return report
 
 
@@ -134,7 +102,7 @@ async def settle(report: Report, cluster: Cluster, flow: Flow, sending: asyncio.
     report.healed_in = time.monotonic() - began
 
 
-class _Killer:
+class Killer:
     """Kills in bursts, replaces the dead, and lets the group come to itself in between.
 
     A burst takes two workers at once, each in a phase of a commit or of an event.  In every other
@@ -211,8 +179,14 @@ class _Killer:
             else:
                 worker.killed = True
                 before = self._alive.get(worker, seen)
-                self._report.kills.append(
-                    Kill(worker.name, worker.marks.phase, seen.lag, before.committed)
+                self._report.strikes.append(
+                    Strike(
+                        KILL,
+                        frozenset({worker.name}),
+                        before.committed,
+                        seen.lag,
+                        worker.marks.phase,
+                    )
                 )
         return living
 
@@ -225,61 +199,3 @@ class _Killer:
                 self._cluster.wipe(slot)
             self._cluster.start(slot)
         self._cluster.check_alive()
-
-
-async def judge(
-    report: Report, cluster: Cluster, flow: Flow, *, any_duplicates: bool = False
-) -> None:
-    """Compare: the tables on whoever has them, the sink, and the tables restored from nothing.
-
-    All must have been sent and be committed.
-
-    Arguments:
-        any_duplicates: Do not ask where duplicates come from.
-    """
-    truth = Truth(flow.events)
-    report.longest_pause = flow.progress.longest
-    await _judge_tables(report, cluster, truth, "live")
-    await cluster.terminate(*cluster.living())
-    judge_sink(report, await flow.sink(), flow, truth, any_duplicates=any_duplicates)
-    for slot in {worker.slot for worker in cluster.workers}:
-        cluster.wipe(slot)
-    cluster.start(0)
-    await _judge_tables(report, cluster, truth, "restored from nothing")
-    await cluster.terminate(*cluster.living())
-
-
-async def _judge_tables(report: Report, cluster: Cluster, truth: Truth, when: str) -> None:
-    tables = await cluster.tables()
-    for name, found, expected in (
-        ("count", tables.count, truth.counts()),
-        ("last", tables.last, truth.last()),
-    ):
-        report.findings += check_table(f"{name} ({when})", found, expected)
-        report.wrong_keys += sum(
-            1 for key in {*found, *expected} if found.get(key) != expected.get(key)
-        )
-
-
-def judge_sink(
-    report: Report, sink: Sequence[Kept], flow: Flow, truth: Truth, *, any_duplicates: bool = False
-) -> None:
-    """Nothing is lost, all is in order, and what is twice was handled since the last commit."""
-    report.findings += check_sink(truth, [kept.sighting for kept in sink])
-    seen = Counter(kept.id for kept in sink)
-    report.lost = len(truth.ids - seen.keys())
-    report.duplicates = sum(1 for times in seen.values() if times > 1)
-    excused = {kill.victim: kill for kill in report.kills}
-    wrong: list[str] = []
-    earlier: dict[int, Kept] = {}
-    for kept in sink:
-        if (first := earlier.get(kept.id)) is not None:
-            partition, offset = flow.places[kept.id]
-            kill = excused.get(first.by)
-            if kill is None or offset < kill.committed.get(partition, 0):
-                wrong.append(f"{kept.id} at {partition}:{offset} by {first.by}, then by {kept.by}")
-        earlier[kept.id] = kept
-    if wrong and not any_duplicates:
-        report.findings.append(
-            f"I3 duplicates: {len(wrong)} not of events since a victim's last commit: {wrong[:5]}"
-        )

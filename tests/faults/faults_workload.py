@@ -33,7 +33,7 @@ from faust.utils.urls import broker_urls
 __all__ = ["Flow", "Kept", "Progress", "numbered"]
 
 #: The flow is sent in pieces of so many seconds.
-TICK = 0.05
+TICK = 0.02
 
 
 def numbered(count: int, keys: int, seed: int) -> list[Event]:
@@ -55,6 +55,7 @@ class Kept(NamedTuple):
     key: str
     seq: int
     by: str
+    at: float
 
     @property
     def sighting(self) -> Sighting:
@@ -74,11 +75,15 @@ class Progress:
         committed: Next offset of each partition.
         ends: End of each partition.
         longest: The longest that a partition with lag stood still (seconds).
+        stood: Which one that was, and when.
+        excused: A fault has not healed: nothing needs to advance.
     """
 
     committed: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     longest: float = 0.0
+    stood: str = ""
+    excused: bool = False
     _since: dict[int, float] = field(default_factory=dict)
 
     @property
@@ -91,11 +96,14 @@ class Progress:
         now = time.monotonic()
         for partition, end in ends.items():
             at = committed.get(partition, 0)
-            if at >= end or at != self.committed.get(partition, 0):
+            if self.excused or at >= end or at != self.committed.get(partition, 0):
                 self._since.pop(partition, None)
-            else:
-                since = self._since.setdefault(partition, now)
-                self.longest = max(self.longest, now - since)
+                continue
+            since = self._since.setdefault(partition, now)
+            if now - since > self.longest:
+                self.longest = now - since
+                moment = time.strftime("%H:%M:%S", time.localtime())
+                self.stood = f"partition {partition} at {at} until {moment}"
         self.committed, self.ends = committed, ends
 
 
@@ -109,7 +117,7 @@ class Flow:
 
     def __init__(self, plan: Plan, events: Sequence[Event]) -> None:
         self.plan = plan
-        self.events = events
+        self.events = list(events)
         self.places: dict[int, tuple[int, int]] = {}
         self.sent = 0
         self.progress = Progress()
@@ -209,6 +217,28 @@ class Flow:
                 await asyncio.sleep(0.2)
 
         return forever()
+
+    async def delete(self, count: int) -> set[int]:
+        """Delete so many records of each partition that were not handled; return their ids.
+
+        Nobody may handle or commit anything meanwhile.
+        """
+        await self.look()
+        done, ends = self.progress.committed, dict(self.progress.ends)
+        before = {p: min(done.get(p, 0) + count, end) for p, end in ends.items()}
+        await self._transport.delete_records(
+            {TP(self.plan.events, p): o for p, o in before.items()}
+        )
+        expected = sum(offset - done.get(p, 0) for p, offset in before.items())
+        gone: set[int] = set()
+        while len(gone) < expected:  # what is not acknowledged yet has no place
+            await asyncio.sleep(TICK)
+            gone = {
+                number
+                for number, (p, offset) in list(self.places.items())
+                if done.get(p, 0) <= offset < before[p]
+            }
+        return gone
 
     # -- what came out -----------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 from faults_cluster import Plan
-from faults_storm import Report, storm
+from faults_judge import Report
+from faults_storm import storm
 
 from tests.support.kafka_fixture import require_kafka
 from tools.kafka import KafkaNode
@@ -36,6 +37,7 @@ def check(outcome: Outcome) -> None:
     if isinstance(outcome, BaseException):
         raise outcome
     print(outcome)
+    outcome.note()
     assert not outcome.findings, "\n".join([str(outcome), *outcome.findings])
     landed = [kill for kill in outcome.kills if kill.lag]
     assert len(landed) >= KILLS, str(outcome)

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 from faults_cluster import Cluster, Plan, WorkerProcess
-from faults_storm import KEYS, Report, judge, running, settle
+from faults_judge import Report, judge
+from faults_storm import KEYS, running, settle
 from faults_workload import Flow, numbered
 
 from tools.kafka import KafkaNode
