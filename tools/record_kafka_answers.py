@@ -4,8 +4,8 @@
 
 writes ``faust/testing/conformance/answers/*.json`` and ``tests/unit/partitioner_vectors.json``.
 The scenarios are `faust.testing.conformance.scenarios`; the clients are aiokafka's own producer,
-consumer, admin client and raw requests, and Kafka's Java client for the hash of its default
-partitioner.
+consumer, admin client and raw requests (and one of ours that it lacks: TxnOffsetCommit with a
+member), and Kafka's Java client for the hash of its default partitioner.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from aiokafka.protocol.group import (
     LeaveGroupRequest,
     SyncGroupRequest,
 )
+from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, EndTxnRequest
 
 from faust.testing.conformance.cleaning import COMPACT
 from faust.testing.conformance.scenarios import (
@@ -40,7 +41,9 @@ from faust.testing.conformance.scenarios import (
     ERRORS,
     TIME_QUERIES,
     TIMES,
+    TRANSACTIONAL_OFFSETS,
 )
+from faust.transport.drivers.aiokafka.transaction_requests import TxnOffsetCommitRequest
 from tools.kafka import KafkaNode
 from tools.kafka.jars import java, kafka_libs
 
@@ -102,6 +105,7 @@ class Recorder:
                 "transactions",
                 "rounds",
                 "errors",
+                "transactional_offsets",
             ):
                 scenario: Callable[[], Awaitable[Any]] = getattr(self, name)
                 write(name, await scenario())
@@ -314,6 +318,14 @@ class Recorder:
                 found[what] = type(error).__name__
         return found
 
+    async def transactional_offsets(self) -> dict[str, str]:
+        use = Offsets(self, await self.topic())
+        found = {}
+        for what in TRANSACTIONAL_OFFSETS:
+            attempt: Callable[[], Awaitable[str]] = getattr(use, what.replace(" ", "_"))
+            found[what] = await attempt()
+        return found
+
 
 class RawMember:
     """A group member that speaks in bare requests."""
@@ -517,6 +529,107 @@ class Wrong:
         member = await self.member()
         other = await self.recorder.member(member.group, kind="connect")
         return error_name((await other.join("strange")).error_code)
+
+
+class Offsets:
+    """Each use of offsets in a transaction, as a method named after it."""
+
+    def __init__(self, recorder: Recorder, topic: str) -> None:
+        self.recorder, self.topic = recorder, topic
+        self.number = 0
+
+    async def member(self, *, synced: bool = True) -> RawMember:
+        self.number += 1
+        member = await self.recorder.member(f"offsets-{self.number}")
+        await member.join()
+        if synced:
+            await member.sync()
+        return member
+
+    async def give(
+        self,
+        member: RawMember,
+        *,
+        generation: int | None = None,
+        topic: str = "",
+        metadata: str = "",
+        fenced: bool = False,
+    ) -> str:
+        """Give an offset to a new transaction; return the name of Kafka's answer."""
+        name = f"{member.group}-txn"
+        at = member.generation if generation is None else generation
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.recorder.bootstrap, transactional_id=name
+        ) as producer:
+            manager: Any = producer._txn_manager
+            ours = (manager.producer_id, manager.producer_epoch)
+            # One node: it coordinates everything.
+            added = await member.send(AddOffsetsToTxnRequest(name, *ours, member.group))
+            assert added.error_code == 0, error_name(added.error_code)
+            if fenced:
+                async with AIOKafkaProducer(
+                    bootstrap_servers=self.recorder.bootstrap, transactional_id=name
+                ):
+                    return await self._send(member, name, ours, at, topic, metadata)
+            answer = await self._send(member, name, ours, at, topic, metadata)
+            await member.send(EndTxnRequest(name, *ours, False))
+            return answer
+
+    async def _send(
+        self,
+        member: RawMember,
+        name: str,
+        producer: tuple[int, int],
+        generation: int,
+        topic: str,
+        metadata: str,
+    ) -> str:
+        who = (generation, member.member_id, None)
+        offsets = {topic or self.topic: [(0, 1, metadata)]}
+        request = TxnOffsetCommitRequest(name, producer, member.group, who, offsets)
+        answer = await member.send(request)
+        return error_name(answer.topics[0][1][0][1])
+
+    async def offsets_of_a_member(self) -> str:
+        return await self.give(await self.member())
+
+    async def offsets_of_an_unknown_member(self) -> str:
+        member = await self.member()
+        member.member_id = "stranger"
+        return await self.give(member)
+
+    async def offsets_of_an_old_generation(self) -> str:
+        member = await self.member()
+        return await self.give(member, generation=member.generation - 1)
+
+    async def offsets_of_a_generation_to_come(self) -> str:
+        member = await self.member()
+        return await self.give(member, generation=member.generation + 1)
+
+    async def offsets_while_a_round_is_prepared(self) -> str:
+        member = await self.member()
+        other = await self.recorder.member(member.group)
+        joining = asyncio.create_task(other.join())
+        await asyncio.sleep(0.5)
+        answer = await self.give(member)
+        await member.leave()
+        await joining
+        return answer
+
+    async def offsets_before_syncing(self) -> str:
+        return await self.give(await self.member(synced=False))
+
+    async def offsets_with_too_much_metadata(self) -> str:
+        return await self.give(await self.member(), metadata="x" * 4097)
+
+    async def offsets_with_as_much_metadata_as_fits(self) -> str:
+        return await self.give(await self.member(), metadata="x" * 4096)
+
+    async def offsets_of_a_topic_that_is_not_there(self) -> str:
+        return await self.give(await self.member(), topic="nowhere")
+
+    async def offsets_by_a_fenced_producer(self) -> str:
+        return await self.give(await self.member(), fenced=True)
 
 
 def error_name(code: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faust.testing.conformance import COMMON, TransactionConformance, World
+from faust.testing.conformance import COMMON, TRANSACTIONS, World
 from faust.transport.base import Membership, Transport
 from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from tests.support.kafka_fixture import require_kafka
@@ -22,6 +22,7 @@ _PROPERTIES = {
     "log.cleaner.backoff.ms": "200",
     "log.retention.check.interval.ms": "500",
     "log.initial.task.delay.ms": "500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
 }
 
 
@@ -53,7 +54,7 @@ def eager_kafka() -> Iterator[KafkaNode]:
         yield node
 
 
-class TestKafka(*COMMON, TransactionConformance):  # type: ignore[misc]
+class TestKafka(*COMMON, *TRANSACTIONS):  # type: ignore[misc]
     @pytest.fixture(autouse=True)
     def _node(self, eager_kafka: KafkaNode) -> None:
         self.node = eager_kafka

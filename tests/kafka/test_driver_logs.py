@@ -421,7 +421,7 @@ def test_producers_that_cannot_work_are_refused(kafka: KafkaNode) -> None:
                 ProducerOptions(acks=1, transactional_id=unique("txn")),
                 ProducerOptions(idempotent=False, transactional_id=unique("txn")),
             ):
-                with pytest.raises(ImproperlyConfigured, match="acks|idempotent"):
+                with pytest.raises(ImproperlyConfigured, match=r"acks|idempotent"):
                     transport.producer(wrong)
             transactional = transport.producer(ProducerOptions(transactional_id=unique("txn")))
             with pytest.raises(ImproperlyConfigured, match="inside a transaction"):

@@ -22,7 +22,8 @@ Each part is a class, so a driver that lacks an optional capability leaves out i
 * `ExpiryConformance`: waits for session and rebalance time-outs (for seconds, if time is real).
 * `CleaningConformance`: retention, compaction and its lag; the world's `World.maintain` makes the
   broker look, or waits until it has.
-* `TransactionConformance`: optional.
+* `TransactionConformance`, `FencingConformance`: optional; transactions, and what becomes of those
+  that do not end well.
 * `AutoCreateConformance`: for embedded brokers, which create topics on first use.
 
 One `World` is made for each test.  It says where the broker is (`World.url`), which class is its
@@ -42,6 +43,7 @@ from faust.testing.conformance.cleaning import CleaningConformance
 from faust.testing.conformance.commits import CommitConformance
 from faust.testing.conformance.errors import ErrorConformance
 from faust.testing.conformance.expiry import ExpiryConformance
+from faust.testing.conformance.fencing import FencingConformance
 from faust.testing.conformance.groups import GroupConformance
 from faust.testing.conformance.logs import LogConformance
 from faust.testing.conformance.offsets import OffsetConformance
@@ -52,11 +54,13 @@ from faust.testing.conformance.transactions import TransactionConformance
 __all__ = [
     "COMMON",
     "EVERYTHING",
+    "TRANSACTIONS",
     "AutoCreateConformance",
     "CleaningConformance",
     "CommitConformance",
     "ErrorConformance",
     "ExpiryConformance",
+    "FencingConformance",
     "GroupConformance",
     "LogConformance",
     "OffsetConformance",
@@ -80,5 +84,8 @@ COMMON = (
     CleaningConformance,
 )
 
+#: What a driver must hold for ``processing_guarantee="exactly_once"``.
+TRANSACTIONS = (TransactionConformance, FencingConformance)
+
 #: And what embedded brokers hold besides.
-EVERYTHING = (*COMMON, TransactionConformance, AutoCreateConformance)
+EVERYTHING = (*COMMON, *TRANSACTIONS, AutoCreateConformance)

@@ -6,7 +6,16 @@ import json
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["ABORTS", "COMPACTED", "DELETIONS", "ERRORS", "TIMES", "TIME_QUERIES", "answers"]
+__all__ = [
+    "ABORTS",
+    "COMPACTED",
+    "DELETIONS",
+    "ERRORS",
+    "TIMES",
+    "TIME_QUERIES",
+    "TRANSACTIONAL_OFFSETS",
+    "answers",
+]
 
 #: Milliseconds: 2023-11-14 22:13:20 UTC.
 BASE_MS = 1_700_000_000_000
@@ -73,6 +82,20 @@ ERRORS = [
     "commit with too much metadata",
     "commit of a topic that is not there",
     "join with another kind of protocol",
+]
+
+#: Offsets given to a transaction, by whom and when: ``answers/transactional_offsets.json``.
+TRANSACTIONAL_OFFSETS = [
+    "offsets of a member",
+    "offsets of an unknown member",
+    "offsets of an old generation",
+    "offsets of a generation to come",
+    "offsets while a round is prepared",
+    "offsets before syncing",
+    "offsets with too much metadata",
+    "offsets with as much metadata as fits",
+    "offsets of a topic that is not there",
+    "offsets by a fenced producer",
 ]
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "OUT_OF_SEQUENCE",
     "STALE_METADATA",
     "TOPIC_GONE",
+    "TRANSACTIONAL_ID_NOT_FOUND",
     "error_for",
     "may_be_retried",
     "name_of",
@@ -58,6 +59,7 @@ OFFSET_OUT_OF_RANGE = 1
 DUPLICATE_SEQUENCE_NUMBER = 46
 INVALID_TXN_STATE = 48
 CONCURRENT_TRANSACTIONS = 51
+TRANSACTIONAL_ID_NOT_FOUND = 105
 #: Of a partition in a request that was refused because of another one.
 NOT_ATTEMPTED = 55
 MEMBER_ID_REQUIRED = 79

@@ -16,6 +16,10 @@ get a new epoch for itself without taking the id away from a successor.
   transaction open raises the epoch once to end it and once more for itself; it can be at our epoch
   plus one only where we had nothing open, and then we do not look at all.  What was found is taken
   over with the epoch that was found as a condition, so that a successor that comes between wins.
+* **Never from a successor.**  The coordinator does not compare epochs when it is asked for a new
+  one while a transaction is open: it would end that of a successor.  So before we ask, an abort
+  (whose epoch it does compare) finds out whether the id is still ours; and once it is lost, nothing
+  is asked any more.
 * **Late batches.**  A batch of ours whose answer was lost must not get into the log behind the
   marker.  New epochs see to that once they are known at the partition, brokers from Kafka 3.6 on
   always (KIP-890: they ask the coordinator whether the transaction is open).
@@ -36,6 +40,7 @@ from aiokafka.protocol.transaction import (
 from faust._values import TP
 from faust.exceptions import (
     BrokerUnavailable,
+    ProducerFenced,
     RetryableError,
     StopError,
     TransactionAborted,
@@ -50,8 +55,10 @@ from faust.transport.drivers.aiokafka.errors import (
     NO_ERROR,
     NOT_ATTEMPTED,
     TOPIC_GONE,
+    TRANSACTIONAL_ID_NOT_FOUND,
     error_for,
     may_be_retried,
+    name_of,
 )
 from faust.transport.drivers.aiokafka.patience import Patience
 from faust.transport.drivers.aiokafka.transaction_requests import (
@@ -92,6 +99,8 @@ class TransactionalId:
         self._needs_epoch = True
         self._open_since: float | None = None  # it may be open at the coordinator
         self._surely_opened = False
+        self._was_asking = False
+        self._lost: ProducerFenced | None = None  # to a later producer, for good
 
     def __repr__(self) -> str:
         state = "idle" if self._open_since is None else "open"
@@ -113,19 +122,22 @@ class TransactionalId:
         Raises:
             ProducerFenced, BrokerUnavailable, StopError: see `Producer.begin`.
         """
-        if self._open_since is not None:
-            self._needs_epoch = True
-            with suppress(TransactionAborted):  # by the coordinator; decided all the same
-                await self.end(commit=False)
-        if not self._needs_epoch:
+        if self._lost is not None:
+            raise self._lost
+        if self._open_since is None and not self._needs_epoch:
             return False
+        if self.producer_id >= 0 and not self._was_asking:
+            with suppress(TransactionAborted):  # by the coordinator; decided all the same
+                await self._end(commit=False)
         await self._initialize()
-        self._needs_epoch = False
+        self._open_since, self._needs_epoch = None, False
         return True
 
     async def _initialize(self) -> None:
         while True:
             concurrent: list[int] = []
+            # An answer that is lost may be asked for again: then, too, the epoch is ours.
+            self._was_asking = True
             answer = await self._ask(
                 InitProducerIdRequest(
                     self.name, int(self._timeout * 1000), self.producer_id, self.epoch
@@ -133,12 +145,13 @@ class TransactionalId:
                 "getting an epoch",
                 on_retry=concurrent.append,
             )
+            self._was_asking = False
             code = answer.error_code
             if code == NO_ERROR:
                 self.producer_id, self.epoch = answer.producer_id, answer.producer_epoch
                 return
             if code in FORGOTTEN_PRODUCER and self.producer_id >= 0:
-                self.producer_id = self.epoch = -1
+                await self._start_anew(code)
             elif code in FENCED_PRODUCER and CONCURRENT_TRANSACTIONS in concurrent:
                 # A request of ours that was late has opened a transaction, and this one ended it.
                 await self._take_over(code)
@@ -188,8 +201,10 @@ class TransactionalId:
 
         Raises as `Transaction.commit`; after `BrokerUnavailable` it may still be open.
         """
-        if self._open_since is None:
-            return
+        if self._open_since is not None:
+            await self._end(commit=commit)
+
+    async def _end(self, *, commit: bool) -> None:
         what = "committing" if commit else "aborting"
         attempts: list[int] = []
         request = EndTxnRequest(self.name, self.producer_id, self.epoch, commit)
@@ -232,13 +247,27 @@ class TransactionalId:
         if code in FENCED_PRODUCER:
             await self.fenced(code, what)
         if code in FORGOTTEN_PRODUCER:
-            self._settled()
-            self.producer_id = self.epoch = -1
+            await self._start_anew(code)
         if code != NO_ERROR:
             self._refuse(code, what)
 
     def _refuse(self, code: int, what: str) -> NoReturn:
-        raise error_for(code, self._told(what))
+        error = error_for(code, self._told(what))
+        if isinstance(error, ProducerFenced):
+            self._lost = error
+        raise error
+
+    async def _start_anew(self, code: int) -> None:
+        """Return if the coordinator has forgotten the id: then nothing of ours is open.
+
+        Raises:
+            ProducerFenced: it knows it under another producer id.
+        """
+        found = await self._look()
+        if found is None or found[0] != TRANSACTIONAL_ID_NOT_FOUND:
+            self._lose(code)
+        self._settled()
+        self.producer_id = self.epoch = -1
 
     async def _take_over(self, code: int, *, at_age: bool = False) -> None:
         """Return if the coordinator itself has fenced us; the next epoch is asked for from there.
@@ -246,21 +275,30 @@ class TransactionalId:
         Raises:
             ProducerFenced: somebody else has, or it cannot be told.
         """
-        refused = error_for(code, f"the transactional id {self.name!r} has a later producer")
-        if at_age and not self._may_be_too_old():
-            raise refused
-        try:
-            answer = await self._ask(
-                DescribeTransactionRequest(self.name), "looking", code_of=_code_of_described
-            )
-        except StopError:  # brokers before Kafka 3.0 do not tell
-            raise refused from None
-        found = answer.transactions[0]
+        found = None
+        if not at_age or self._may_be_too_old():
+            found = await self._look()
+        if found is None:
+            self._lose(code)
         state, producer_id, epoch = found[2], found[5], found[6]
         if (producer_id, epoch) != (self.producer_id, self.epoch + 1) or state not in _ABORTED:
-            raise refused
+            self._lose(code)
         self.epoch = epoch
         self._settled()
+
+    async def _look(self) -> Any:
+        """Return what the coordinator says of the id; brokers before Kafka 3.0 do not tell."""
+        request = DescribeTransactionRequest(self.name)
+        try:
+            answer = await self._ask(request, "looking", code_of=_code_of_described)
+        except StopError:
+            return None
+        return answer.transactions[0]
+
+    def _lose(self, code: int) -> NoReturn:
+        told = f"the transactional id {self.name!r} has a later producer"
+        self._lost = ProducerFenced(f"{told}: {name_of(code)}")
+        raise self._lost
 
     def _may_be_too_old(self) -> bool:
         since = self._open_since
