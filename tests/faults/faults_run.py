@@ -86,9 +86,19 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 
 def plan_for(
-    broker: str, scenario: str, seed: int, directory: Path, guarantee: str = "at_least_once"
+    broker: str,
+    scenario: str,
+    seed: int,
+    directory: Path,
+    guarantee: str = "at_least_once",
+    *,
+    replicas: int = SIZE,
 ) -> Plan:
-    """Return a plan with names of its own; every third one has its tables in memory."""
+    """Return a plan with names of its own; every third one has its tables in memory.
+
+    Arguments:
+        replicas: Nodes that keep a Kafka topic; a killed one is not to be the only one.
+    """
     kafka = broker.startswith("kafka")
     name = f"{scenario}-{seed}-{uuid4().hex[:6]}"
     in_memory = seed % 3 == 2 and SCENARIOS[scenario].number != 7
@@ -102,7 +112,7 @@ def plan_for(
         directory / name,
         partitions=partitions,
         guarantee=guarantee,
-        replicas=SIZE if kafka else 1,  # a killed node is not to be the only one with something
+        replicas=replicas if kafka else 1,
     )
 
 
