@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from faust.testing import brokerfaults
-from faust.testing.crashpoints import CrashPoint, crash_points, points_of
+from faust.testing.crashpoints import CrashPoint, crash_points, phase_of, points_of
 from faust.testing.harness import Harness, Worker
 from faust.testing.network import Weather
 from faust.testing.plan import Plan
@@ -20,8 +20,6 @@ __all__ = ["Chaos"]
 
 #: How long a crash at a chosen point is waited for (virtual seconds).
 AMBUSH_PATIENCE = 5.0
-#: What a worker stands in when it is killed, the rarest first.
-PHASES = ("restorer", "committer", "rebalancer", "task_manager", "engine")
 
 
 class Chaos:
@@ -142,10 +140,8 @@ class Chaos:
         self.faults["kill"] += 1
         points = self._where(worker)
         self.points.update(points)
-        modules = {point.module for point in points}
         inside = worker.process is not None and self.harness.journal.is_inside(worker.process)
-        idle = "event" if inside else "idle"
-        self.kills[next((phase for phase in PHASES if phase in modules), idle)] += 1
+        self.kills[phase_of(points) or ("event" if inside else "idle")] += 1
         self.harness.kill(worker)
 
     async def _ambush(self, worker: Worker) -> None:

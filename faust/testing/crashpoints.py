@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["ENGINE", "CrashPoint", "crash_points", "points_of"]
+__all__ = ["ENGINE", "CrashPoint", "crash_points", "phase_of", "points_of"]
 
 #: Where a crash must be survived at every step.
 ENGINE = (
@@ -23,6 +23,11 @@ ENGINE = (
     "faust._engine.rebalancer",
     "faust._engine.engine",
     "faust._engine.task_manager",
+    "faust._engine.takeback",
+    "faust._engine.following",
+    "faust._engine.state",
+    "faust._engine.atleastonce",
+    "faust._engine.exactlyonce",
 )
 
 
@@ -94,3 +99,23 @@ def points_of(coroutine: Any, points: dict[tuple[str, int], CrashPoint]) -> Iter
             break
         coroutine = following
     return found
+
+
+#: Phase -> the modules, or the functions (``module.function``), in which a worker stands then; the
+#: rarest first.  What comes first names the phase.
+PHASES = {
+    "undo": {"takeback"},
+    "restore": {"restorer"},
+    "commit": {
+        "committer._commit", "committer._send_commit", "committer._look_up",
+        "atleastonce._send_commit", "exactlyonce.commit",
+    },
+    "produce": {"committer._produce", "committer._append_all", "atleastonce", "exactlyonce"},
+    "rebalance": {"rebalancer._join", "rebalancer._revoke", "rebalancer._plan"},
+}  # fmt: skip
+
+
+def phase_of(points: Iterable[CrashPoint]) -> str:
+    """Return what a worker that stands at some points is doing; "" if it is none of `PHASES`."""
+    where = {name for p in points for name in (p.module, f"{p.module}.{p.function}")}
+    return next((phase for phase, names in PHASES.items() if names & where), "")

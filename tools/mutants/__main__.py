@@ -1,7 +1,8 @@
 """``python -m tools.mutants``: plant each fault in a copy of the tree; somebody must notice.
 
-Arguments are words: only mutants with one of them in their name are planted.  The exit code is 1 if
-one survives, or if the text that it replaces is not there any more.
+Arguments are words: only mutants with one of them in their name are planted.  They are tried side
+by side, as many as there are cores (``JOBS=1`` in the environment: one after the other).  The exit
+code is 1 if one survives, or if the text that it replaces is not there any more.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from tools.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that one check may take; a mutant that hangs is noticed, too.
-PATIENCE = 150
+PATIENCE = 300
 
 
 def plant(mutant: Mutant, tree: Path) -> str:
@@ -75,37 +77,46 @@ def copy_tree(tree: Path) -> None:
             shutil.copy(source, tree / name)
 
 
-def check_control(chosen: Sequence[Mutant]) -> None:
+def check_control(chosen: Sequence[Mutant], pool: ThreadPool) -> None:
     """Without any fault the checks must pass: otherwise they would notice everything."""
-    tests = sorted({test for mutant in chosen for test in mutant.tests})
+    tests = tuple(sorted({test for mutant in chosen for test in mutant.tests}))
+    controls = [
+        Mutant(f"scenario {scenario}", "", "", "", scenario=scenario, seeds=8)
+        for scenario in sorted({mutant.scenario for mutant in chosen if mutant.scenario})
+    ]
+    if tests:
+        controls.append(Mutant("the tests", "", "", "", tests=tests))
     with tempfile.TemporaryDirectory(prefix="faust-mutant-") as directory:
         tree = Path(directory)
         copy_tree(tree)
-        for scenario in sorted({mutant.scenario for mutant in chosen if mutant.scenario}):
-            control = Mutant("", "", "", "", scenario=scenario, seeds=8)
-            if is_noticed(control, tree):
-                raise SystemExit(f"scenario {scenario} fails without any fault")
-        if tests and is_noticed(Mutant("", "", "", "", tests=tuple(tests)), tree):
-            raise SystemExit("the tests fail without any fault")
+        noticed = pool.map(lambda control: is_noticed(control, tree), controls)
+    failed = [control.name for control, bad in zip(controls, noticed, strict=True) if bad]
+    if failed:
+        raise SystemExit(f"without any fault there are failures, too: {', '.join(failed)}")
+
+
+def attempt(mutant: Mutant) -> tuple[Mutant, str, float]:
+    """Plant one; return it, what is wrong ("" if it was noticed), and the seconds it took."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="faust-mutant-") as directory:
+        tree = Path(directory)
+        copy_tree(tree)
+        trouble = plant(mutant, tree)
+        if not trouble and not is_noticed(mutant, tree):
+            trouble = "nobody has noticed"
+    return mutant, trouble, time.monotonic() - began
 
 
 def main(words: Sequence[str]) -> int:
     """Plant them all; return how to exit."""
     chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
-    check_control(chosen)
     survivors: list[str] = []
-    for mutant in chosen:
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="faust-mutant-") as directory:
-            tree = Path(directory)
-            copy_tree(tree)
-            trouble = plant(mutant, tree)
-            if not trouble and not is_noticed(mutant, tree):
-                trouble = "nobody has noticed"
-        if trouble:
-            survivors.append(f"{mutant.name}: {trouble}")
-        result = trouble or "noticed"
-        print(f"{time.monotonic() - began:6.1f} s  {mutant.name}: {result}", flush=True)
+    with ThreadPool(int(os.environ.get("JOBS", 0)) or os.cpu_count() or 1) as pool:
+        check_control(chosen, pool)
+        for mutant, trouble, seconds in pool.imap_unordered(attempt, chosen):
+            if trouble:
+                survivors.append(f"{mutant.name}: {trouble}")
+            print(f"{seconds:6.1f} s  {mutant.name}: {trouble or 'noticed'}", flush=True)
     print(f"{len(chosen)} mutants, {len(survivors)} have survived")
     for survivor in survivors:
         print(f"  {survivor}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MUTANTS", "Mutant"]
+__all__ = ["MUTANTS", "PLANTED", "Mutant"]
 
 EFFECTS = "tests/unit/engine/test_effects.py"
 SENDS = "tests/unit/engine/test_sends_and_commits.py"
@@ -22,6 +22,7 @@ class Mutant:
         tests: Tests (pytest arguments) of which one must fail; empty for none.
         scenario: Scenario of the simulation that must have a finding within `seeds`; "" for none.
         seeds: How many seeds are tried.
+        fault: Number of the fault in `PLANTED` that it is a form of; 0 for a hole found later.
     """
 
     name: str
@@ -31,6 +32,29 @@ class Mutant:
     tests: tuple[str, ...] = ()
     scenario: str = ""
     seeds: int = 60
+    fault: int = 0
+
+
+#: The faults that the oracle must know, whatever else it knows.
+PLANTED = {
+    1: "a cut inside an event",
+    2: "a commit before the changelog is acknowledged",
+    3: "positions without the readers' own",
+    4: "a restore past the position",
+    5: "no undo",
+    6: "a commit sent again under a new generation",
+    7: "a skipped batch prefix",
+    8: "aliased mutable values",
+    9: "outputs outside the transaction",
+    10: "a watermark that is not restored",
+    11: "a stale local store accepted",
+    12: "expired offsets taken for a new group",
+    13: "a forwarded record counted twice",
+    14: "undo by reference",
+    15: "an output outside its cut",
+    16: "a stale incarnation's write accepted",
+    17: "a commit with the same number by another writer taken for one's own",
+}
 
 
 def _effects(name: str) -> tuple[str, ...]:
@@ -57,6 +81,7 @@ MUTANTS = (
         "            self.expiry.restore(partition, value)\n",
         "            pass\n",
         scenario="closing",
+        fault=10,
     ),
     # -- what `design.md` was broken with --------------------------------------------------
     Mutant(
@@ -66,15 +91,17 @@ MUTANTS = (
         "        for effects in self.task.in_progress():",
         "        taken, self.dirty = self.dirty, {}\n        for effects in ():",
         scenario="counting",
+        fault=1,
     ),
     Mutant(
         "a commit before the changelog is acknowledged",
-        COMMITTER,
+        "faust/_engine/atleastonce.py",
         "                await self._bridge.call_io(self._append_all, tables)\n",
         "                for each in tables:\n"
         "                    each.position = each.piece.expected + len(each.entries)\n"
         "                asyncio.ensure_future(self._append_all(tables))\n",
         scenario="counting",
+        fault=2,
     ),
     Mutant(
         "positions without the readers' own",
@@ -82,20 +109,23 @@ MUTANTS = (
         "            if cursor.commits:\n                found.setdefault",
         "            if not cursor.commits:\n                found.setdefault",
         scenario="sharing",
+        fault=3,
     ),
     Mutant(
         "a restore past the position",
         RESTORER,
-        "await self._apply(job, plan.start, plan.boundary)",
-        "await self._apply(job, plan.start, plan.end)",
+        "await self._apply(copy, plan.start, plan.boundary)",
+        "await self._apply(copy, plan.start, plan.end)",
         scenario="counting",
+        fault=4,
     ),
     Mutant(
         "no undo of what was not committed",
         RESTORER,
-        "            position = await self._take_back(job, plan)",
+        "            position = await self._take_back(copy, plan)",
         "            position = plan.end",
         scenario="counting",
+        fault=5,
     ),
     Mutant(
         "a commit is sent again under a new generation",
@@ -103,6 +133,7 @@ MUTANTS = (
         "        if generations or generation != self._generation():",
         "        generation = self._generation()\n        if generations:",
         tests=_sends("test_a_cut_of_an_older_generation_is_not_sent_under_the_new_one"),
+        fault=6,
     ),
     Mutant(
         "the records of a batch below the position are not skipped",
@@ -110,6 +141,7 @@ MUTANTS = (
         "                    if offset < position:",
         "                    if offset < 0:",
         scenario="counting",
+        fault=7,
     ),
     Mutant(
         "values that can change are kept as they are",
@@ -117,6 +149,7 @@ MUTANTS = (
         "                live[key] = dirty[key] = Encoded(dump(value))",
         "                dump(value)",
         tests=_effects("test_an_object_that_was_changed_and_given_up_leaves_nothing_behind"),
+        fault=8,
     ),
     Mutant(
         "undo by reference",
@@ -124,6 +157,7 @@ MUTANTS = (
         "        self.loaded[key] = (value, encoded)",
         "        self.live[key] = value",
         tests=_effects("test_an_object_that_was_changed_and_given_up_leaves_nothing_behind"),
+        fault=14,
     ),
     Mutant(
         "a stale local store is accepted",
@@ -131,6 +165,7 @@ MUTANTS = (
         '        return "it is ahead of the commit"',
         '        return ""',
         tests=(RESTORE,),
+        fault=11,
     ),
     Mutant(
         "expired offsets are taken for a new group",
@@ -138,6 +173,7 @@ MUTANTS = (
         '        return None, "no commit tells how much of it counts"',
         '        return 0, ""',
         tests=(RESTORE,),
+        fault=12,
     ),
     Mutant(
         "a forwarded record is counted twice",
@@ -145,6 +181,7 @@ MUTANTS = (
         "        if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):",
         "        if int(offset) < 0:",
         scenario="group_by",
+        fault=13,
     ),
     Mutant(
         "a forwarded record in a list is counted twice",
@@ -159,13 +196,15 @@ MUTANTS = (
         "cursor.task.incarnation == incarnation and batch",
         "cursor.task.incarnation and batch",
         tests=("tests/unit/engine/test_incarnations.py",),
+        fault=16,
     ),
     Mutant(
         "a write of an older incarnation is accepted",
         "faust/_engine/task_manager.py",
-        "            task.tables[name].drop_slice(run)",
-        "            task.tables[name].slices.get(run)",
+        "            table.drop_slice(run)",
+        "            table.slices.get(run)",
         tests=("tests/unit/engine/test_incarnations.py",),
+        fault=16,
     ),
     Mutant(
         "a commit with the same number by another writer is taken for ours",
@@ -173,6 +212,7 @@ MUTANTS = (
         "e is not None and (e.writer, e.sequence) == (entry.writer, entry.sequence)",
         "e is not None and e.sequence == entry.sequence",
         tests=_sends("test_a_commit_with_our_number_by_another_writer_is_not_ours"),
+        fault=17,
     ),
     Mutant(
         "the outcome of a commit is taken for a failure although it is found",
