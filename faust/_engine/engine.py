@@ -166,6 +166,7 @@ class Engine:
                 subscription=lambda: self._subscription,
                 url=str(conf.canonical_url),
                 app_version=str(conf.version),
+                static=conf.consumer_group_instance_id is not None,
                 heartbeat_interval=conf.broker_heartbeat_interval,
                 session_timeout=conf.broker_session_timeout,
                 revoke_patience=conf.broker_rebalance_grace + REVOKE_MARGIN,

@@ -9,6 +9,11 @@ The order of one round::
 
     join with what we own -> sync -> revoke what is not ours any more -> (join again if any)
                                   -> add what is new -> heartbeat until the next round
+
+A *static* member (KIP-345) does not leave when it stops: whoever starts under its name within the
+session time-out is given what it had, without a round.  To the new process all of that is new.  It
+joins once more where the plan was not made for it: it reads other topics or is of another version
+(KAFKA-12759), or its predecessor had given up tasks and others still wait for it to say so.
 """
 
 from __future__ import annotations
@@ -18,10 +23,13 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
+from faust._engine.holdings import Holdings, sentence
+from faust._engine.subscribed import Subscribed, Subscription
+from faust._machines.causes import STARTING
 from faust._machines.copartition import TaskId
 from faust._machines.retry import backoff
-from faust._values import TP
 from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
@@ -44,13 +52,9 @@ logger = logging.getLogger(__name__)
 #: How often it is looked whether topics came, went or grew (seconds).
 LOOK_INTERVAL = 30.0
 
-
-class Subscription(NamedTuple):
-    """What this worker reads: names, and a function for its patterns."""
-
-    topics: frozenset[str]
-    patterns: bool
-    matching: Callable[[Any], set[str]]
+#: A member that waits for a copy to catch up says so when it has.  Should that be missed, the group
+#: looks again after so many seconds (KIP-441: ``probing.rebalance.interval.ms``).
+PROBING_INTERVAL = 600.0
 
 
 class Callbacks(NamedTuple):
@@ -73,8 +77,6 @@ class Rebalancer:
     """One worker's membership.
 
     Attributes:
-        owned: The tasks that are ours now.
-        generation: The generation we are in; -1 outside of any.
         rounds: Rebalances so far.
         last_heartbeat: When one last succeeded (monotonic).
         lags: For each task of which there is local state here, how many changelog records that is
@@ -93,6 +95,7 @@ class Rebalancer:
         subscription: Callable[[], Subscription],
         url: str,
         app_version: str,
+        static: bool = False,
         heartbeat_interval: float,
         session_timeout: float,
         revoke_patience: float,
@@ -101,37 +104,48 @@ class Rebalancer:
     ) -> None:
         self._bridge = bridge
         self._clock = clock
-        self._transport = transport
         self._membership = membership
         self._assignor = assignor
-        self._subscription = subscription
+        self._subscribed = Subscribed(transport, subscription, cap)
         self._url = url
         self._app_version = app_version
+        self._static = static
         self._heartbeat_interval = heartbeat_interval
         self._session_timeout = session_timeout
         self._revoke_patience = revoke_patience
         self._late: set[asyncio.Future[None]] = set()
-        self._cap = cap
         self._callbacks = callbacks
-        self.owned: frozenset[TaskId] = frozenset()
+        self._holdings = Holdings()
         self.lags: Mapping[TaskId, int] = {}
-        self.generation = -1
         self.rounds = 0
-        #: Since which generation each of our tasks has been ours.
-        self._since: dict[TaskId, int] = {}
-        self._standbys: frozenset[TaskId] = frozenset()
         self.last_heartbeat = clock.monotonic()
-        self._owned_partitions: frozenset[TP] = frozenset()
+        #: Tells us from an earlier process of the same static member.
+        self._process = uuid4().hex[:8]
+        #: What we read, as we joined with it.
+        self._digest = ""
         self._joining = False
         self._member_id = ""
         self._gone: str = ""
         self._wake = asyncio.Event()
-        self._rejoin_reason = "starting"
-        self._seen_counts: dict[str, int] = {}
+        #: Why we have asked for a round ("" if others have), and how often.
+        self._reason = STARTING
+        self._asks = 0
+        self._began: float | None = None
+        self._last_round = clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         #: Has the main loop heard of the rebalance that is under way?
         self._begun = False
+
+    @property
+    def owned(self) -> frozenset[TaskId]:
+        """The tasks that are ours now."""
+        return self._holdings.tasks
+
+    @property
+    def generation(self) -> int:
+        """The generation we are in; -1 outside of any."""
+        return self._holdings.generation
 
     # -- from the main loop (through the bridge) --------------------------------------------
 
@@ -141,7 +155,7 @@ class Rebalancer:
         self._tasks = [
             loop.create_task(self._run(), name="faust-rebalancer"),
             loop.create_task(self._heartbeats(), name="faust-heartbeats"),
-            loop.create_task(self._look_at_topics(), name="faust-topics"),
+            loop.create_task(self._look_now_and_then(), name="faust-topics"),
         ]
 
     def running(self) -> list[asyncio.Task[None]]:
@@ -149,20 +163,31 @@ class Rebalancer:
         return self._tasks[:1]
 
     def request_rejoin(self, reason: str) -> None:
-        """What we read has changed: join again."""
-        self._rejoin_reason = reason
+        """Ask for another round: something has changed here (a clause that says what)."""
+        self._reason = reason
+        self._asks += 1
         self._wake.set()
 
-    async def end(self, *, leave: bool = True) -> None:
-        """Stop; leave the group (what was ours must have been committed and closed)."""
+    async def end(self) -> None:
+        """Stop; what was ours must have been committed and closed.
+
+        A dynamic member leaves the group, and others have its tasks at once.  A static one does
+        not: it is expected back.
+        """
         self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if leave and self._membership.member_id:
+        if self._static and self.owned:
+            logger.info(
+                "A static member does not leave the group: its %d tasks wait for it for %.0f s "
+                "(broker_session_timeout), and go to other workers then",
+                len(self.owned), self._session_timeout,
+            )  # fmt: skip
+        elif self._membership.member_id and not self._static:
             await self._membership.leave()
         await self._membership.close()
-        self.owned, self.generation = frozenset(), -1
+        self._holdings.lose()
 
     # -- the life of a membership --------------------------------------------------------
 
@@ -196,34 +221,43 @@ class Rebalancer:
                 return
 
     async def _one_round(self) -> None:
-        began = self._clock.monotonic()
-        reason, self._rejoin_reason = self._rejoin_reason, ""
+        self._began = began = self._clock.monotonic() if self._began is None else self._began
+        reason, asks = self._reason, self._asks
         self._wake.clear()
         if not self._begun:
             self._begun = True
             self._bridge.post_main(self._callbacks.begun)
-        assignment, generation = await self._join()
-        revoked = self.owned - assignment.tasks
-        added = assignment.tasks - self.owned
+        assignment, generation = await self._join(reason)
+        if self._asks == asks:
+            self._reason = ""
+        kept = assignment.process not in ("", self._process)
+        difference = self._holdings.difference(assignment)
         self.rounds += 1
-        self.generation = generation
         self._assignor.on_assignment(assignment)
-        logger.info(
-            "Rebalance %d: generation %d in %.2f s (%s): %d tasks, %d kept, %d given up, %d new",
-            self.rounds, generation, self._clock.monotonic() - began, reason or "the group moved",
-            len(assignment.tasks), len(self.owned & assignment.tasks), len(revoked), len(added),
-        )  # fmt: skip
-        if revoked:
-            await self._revoke(revoked)
-            self.owned -= revoked
-        self.owned |= added
-        self._owned_partitions = assignment.partitions
-        self._standbys = assignment.standbys
-        self._since = {task: self._since.get(task, generation) for task in self.owned}
+        self._holdings.generation = generation
+        if difference.revoked:
+            await self._revoke(difference.revoked)
+        self._holdings.take(assignment, generation, kept=kept)
         self._begun = False
+        added = difference.added
         await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
-        if revoked:
-            self.request_rejoin("tasks were given up")
+        self._last_round, self._began = self._clock.monotonic(), None
+        logger.info(
+            "Rebalance %d: generation %d in %.2f s, because %s",
+            self.rounds, generation, self._last_round - began,
+            sentence(difference, assignment, kept=kept),
+        )  # fmt: skip
+        if difference.revoked:
+            self.request_rejoin(f"gave up {len(difference.revoked)} tasks that others get")
+        elif kept:
+            self._look_at_kept(assignment)
+
+    def _look_at_kept(self, assignment: Assignment) -> None:
+        """What an earlier process of this static member was given may not be right for us."""
+        if assignment.subscription != self._digest:
+            self.request_rejoin("what was planned for it was planned for another version of it")
+        elif assignment.another_round:
+            self.request_rejoin("tasks wait that an earlier process of it has given up")
 
     async def _revoke(self, revoked: frozenset[TaskId]) -> None:
         """Let the main loop give tasks up; if it is blocked, take them away from it.
@@ -248,21 +282,19 @@ class Rebalancer:
         self._late.add(giving_up)
         giving_up.add_done_callback(self._late.discard)
 
-    async def _join(self) -> tuple[Assignment, int]:
+    async def _join(self, reason: str) -> tuple[Assignment, int]:
         self._joining = True
         try:
-            topics = await self._subscribed()
-            self._seen_counts = await self._counts(topics)
+            topics = await self._subscribed.topics()
+            self._digest = self._assignor.subscription_digest(topics, self._app_version)
             metadata = self._assignor.subscription(
                 topics,
                 url=self._url,
                 app_version=self._app_version,
-                owned=self.owned,
-                partitions=self._owned_partitions,
-                generation=self.generation,
-                since={task: self._since.get(task, self.generation) for task in self.owned},
-                standbys=self._standbys,
-                lags=self.lags,
+                process=self._process,
+                reason=reason,
+                asks=self._asks,
+                **self._holdings.told(self.lags),
             )
             joined = await self._membership.join([(self._assignor.name, metadata)])
             await self._check_identity(joined.member_id)
@@ -286,27 +318,12 @@ class Rebalancer:
         if self.owned and member_id != known:
             await self._lose("the group had forgotten us")
 
-    async def _subscribed(self) -> frozenset[str]:
-        subscription = self._subscription()
-        if not subscription.patterns:
-            return subscription.topics
-        found = await self._transport.topics(None)
-        names = [name for name, info in found.items() if not info.internal]
-        return subscription.topics | subscription.matching(names)
-
-    async def _counts(self, names: frozenset[str]) -> dict[str, int]:
-        """Return how many partitions the topics have that are read."""
-        infos = await self._transport.topics(names)
-        return dict(self._cap({name: info.partitions for name, info in infos.items()}))
-
     async def _plan(self, members: Any) -> Any:
-        names = self._assignor.subscribed_topics(members)
-        infos = await self._transport.topics(names)
-        counts = {name: info.partitions for name, info in infos.items()}
+        counts = await self._subscribed.counts(self._assignor.subscribed_topics(members))
         began = time.perf_counter()
         error: BaseException | None = None
         try:
-            return self._assignor.plan(members, self._cap(counts))
+            return self._assignor.plan(members, counts)
         except BaseException as exc:
             error = exc
             raise
@@ -323,9 +340,8 @@ class Rebalancer:
 
     async def _lose(self, reason: str) -> None:
         """Whatever was ours is not ours any more: nothing of it may be committed."""
-        lost, self.owned, self.generation = self.owned, frozenset(), -1
-        self._owned_partitions = frozenset()
-        self._rejoin_reason = self._rejoin_reason or reason
+        lost = self._holdings.lose()
+        self._reason = self._reason or reason
         if lost:
             logger.warning("Lost %d tasks: %s", len(lost), reason)
         await self._bridge.call_main(self._callbacks.lost, reason)
@@ -342,7 +358,7 @@ class Rebalancer:
                 self.last_heartbeat = self._clock.monotonic()
             except RebalanceInProgress:
                 self.last_heartbeat = self._clock.monotonic()
-                self.request_rejoin("others joined or left")
+                self._wake.set()
             except RejoinError as exc:
                 if not self._joining:
                     self._gone = f"the group no longer knows us ({exc})"
@@ -359,25 +375,24 @@ class Rebalancer:
             self._gone = f"no heartbeat has succeeded for {silent:.0f} s"
             self._wake.set()
 
-    # -- topics that come, go or grow ---------------------------------------------------------
+    # -- what others have changed ----------------------------------------------------------
 
-    async def _look_at_topics(self) -> None:
+    async def _look_now_and_then(self) -> None:
         while True:
             await self._clock.sleep(LOOK_INTERVAL)
             if self.generation < 0:
                 continue
             try:
-                counts = await self._counts(await self._subscribed())
+                changed = await self._subscribed.changed()
             except RetryableError:
                 continue
-            if counts != self._seen_counts:
-                changed = sorted(
-                    name
-                    for name in {*counts, *self._seen_counts}
-                    if counts.get(name) != self._seen_counts.get(name)
-                )
+            if changed:
                 self.request_rejoin(f"topics changed: {', '.join(changed)}")
-            self._seen_counts = counts
+            elif (
+                self._holdings.warming
+                and self._clock.monotonic() - self._last_round > PROBING_INTERVAL
+            ):
+                self.request_rejoin("it is looked again whether copies have caught up")
 
     def __repr__(self) -> str:
         return (

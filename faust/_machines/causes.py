@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-__all__ = ["Joining", "causes", "summary"]
+__all__ = ["STARTING", "Joining", "causes", "summary"]
+
+#: The reason of a worker that has just been started.
+STARTING = "starting"
 
 #: So many causes are told; of the others, how many they are.
 _TOLD = 6
@@ -21,13 +24,16 @@ class Joining(NamedTuple):
 
     Attributes:
         label: What it is called: its URL, or its id in the group.
-        fresh: Whether it has just been started.
         reason: Why it asked for a new generation; "" if it did not.
     """
 
     label: str
-    fresh: bool
     reason: str
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it has just been started."""
+        return self.reason == STARTING
 
 
 def causes(before: Collection[str], joining: Iterable[Joining]) -> list[str]:

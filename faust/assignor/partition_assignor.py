@@ -201,7 +201,6 @@ class PartitionAssignor(Whereabouts):
         )
         changelogs = {name: frozenset(topics) for name, topics in inner.changelogs.items()}
         label = inner.url.rpartition("://")[2] or member_id
-        fresh = inner.generation < 0 and inner.asks == 0
         return MemberInfo(
             state,
             inner.url,
@@ -209,7 +208,7 @@ class PartitionAssignor(Whereabouts):
             inner.subscription,
             changelogs,
             inner.process,
-            Joining(label, fresh, inner.reason),
+            Joining(label, inner.reason),
         )
 
     def subscribed_topics(self, members_metadata: Mapping[str, bytes]) -> frozenset[str]:

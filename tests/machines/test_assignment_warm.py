@@ -282,7 +282,8 @@ def test_in_a_rolling_restart_only_what_the_worker_had_moves_away_and_back_when_
         assert workers.cold_starts == [], "what came back was not warm"
         moved = Counter(task for task, *_ in workers.moves)
         assert set(moved) <= had, "what another worker had was moved, too"
-        assert max(moved.values(), default=0) <= 2
+        # Without standbys it may come by way of a worker that has an older copy.
+        assert max(moved.values(), default=0) <= 2 + (not replicas)
         handed_over = Counter(task for task, _, to in workers.moves if to == name)
         assert max(handed_over.values(), default=0) <= 1
 
