@@ -260,13 +260,13 @@ class Standbys:
             await self._look()
         except RetryableError as exc:
             logger.warning("How far behind local state is, is not known yet: %s", exc)
+        self._publish()
 
     async def _look(self) -> None:
         standbys, left = dict(self._standbys), dict(self._left)
         tps = {tp for each in standbys.values() for tp in each.wanted.sources}
         tps.update(tp for sources in left.values() for tp in sources)
         if not tps:
-            self._publish()
             return
         found = await self._transport.committed(self._group_id, sorted(tps))
         for standby in standbys.values():
@@ -275,7 +275,6 @@ class Standbys:
                 await self._try(copy, copy.aim, entry)
             standby.looked = True
         self._entries = {task: _entry(found, sources) for task, sources in left.items()}
-        self._publish()
 
     def _publish(self) -> None:
         lags = {
@@ -374,7 +373,8 @@ class Standbys:
     # -- telling ----------------------------------------------------------------------------------
 
     def _tell(self) -> None:
-        """Say what has caught up."""
+        """Say how far everything has come, and what has caught up."""
+        self._publish()
         warm = [t for t, each in self._standbys.items() if each.wanted.warming and each.settled]
         if warm:
             for task in warm:

@@ -20,6 +20,11 @@ __all__ = ["ENGINE", "CrashPoint", "crash_points", "phase_of", "points_of"]
 ENGINE = (
     "faust._engine.committer",
     "faust._engine.restorer",
+    "faust._engine.replay",
+    "faust._engine.takeback",
+    "faust._engine.startpoints",
+    "faust._engine.standbys",
+    "faust._engine.following",
     "faust._engine.rebalancer",
     "faust._engine.engine",
     "faust._engine.task_manager",

@@ -110,6 +110,8 @@ class World:
             **SETTINGS,
             "store": random.choice(("memory://", "simulated://", "simulated://")),
             "broker_commit_interval": random.choice((0.2, 0.5, 1.0, 2.0)),
+            # Of its own, so that what else is drawn from a seed does not depend on it.
+            "table_standby_replicas": Random(f"standbys {seed}").choice((0, 1, 1, 2)),
             **scenario.draw_settings(random),
         }
         if guarantee or len(scenario.guarantees) > 1:
