@@ -29,9 +29,12 @@ app = faust.App(
     store=os.environ["FAULTS_STORE"],
     web_host="127.0.0.1",
     topic_partitions=int(os.environ["FAULTS_PARTITIONS"]),
+    topic_replication_factor=int(os.environ["FAULTS_REPLICAS"]),
     broker_session_timeout=float(os.environ["FAULTS_SESSION"]),
     broker_heartbeat_interval=float(os.environ["FAULTS_SESSION"]) / 5,
     broker_commit_interval=float(os.environ["FAULTS_COMMIT_INTERVAL"]),
+    broker_unavailable_timeout=float(os.environ.get("FAULTS_UNAVAILABLE", "0")) or None,
+    processing_guarantee=os.environ["FAULTS_GUARANTEE"],
 )
 
 
@@ -51,6 +54,7 @@ class Seen(faust.Record):
     key: str
     seq: int
     by: str
+    at: float
 
 
 events = app.topic(os.environ["FAULTS_EVENTS"], key_type=str, value_type=Numbered)
@@ -58,6 +62,8 @@ sink = app.topic(os.environ["FAULTS_SINK"], key_type=str, value_type=Seen)
 count = app.Table("count", default=int, key_type=str, value_type=int)
 last = app.Table("last", default=int, key_type=str, value_type=int)
 marks = Marks(Path(os.environ["FAULTS_MARKS"]))
+#: A file with the seconds for which to block the whole loop, inside an event; then it is removed.
+BLOCK = Path(os.environ["FAULTS_MARKS"] + ".block")
 #: (id, seconds): the event at which to block the whole loop, once.
 _block_at, _block_for = (float(x) for x in os.environ.get("FAULTS_BLOCK", "-1:0").split(":"))
 
@@ -73,7 +79,8 @@ async def counter(stream: Any) -> None:
             _block_once()
         last[event.key] = event.seq
         await sink.send(
-            key=event.key, value=Seen(id=event.id, key=event.key, seq=event.seq, by=NAME)
+            key=event.key,
+            value=Seen(id=event.id, key=event.key, seq=event.seq, by=NAME, at=time.time()),
         )
 
 
@@ -81,14 +88,26 @@ async def wait_inside() -> None:
     """Be inside an event for a while, with one table written and the other not."""
     marks.begin("event")
     await asyncio.sleep(SLOW_SECONDS)
+    _block_if_asked()
     marks.end("event")
 
 
 def _block_once() -> None:
     global _block_at
     _block_at = -1.0
-    print(f"blocking for {_block_for} s", flush=True)
-    time.sleep(_block_for)
+    _block(_block_for)
+
+
+def _block_if_asked() -> None:
+    if BLOCK.exists():
+        seconds = float(BLOCK.read_text())
+        BLOCK.unlink()
+        _block(seconds)
+
+
+def _block(seconds: float) -> None:
+    print(f"blocking for {seconds} s", flush=True)
+    time.sleep(seconds)
     print("blocking is over", flush=True)
 
 

@@ -184,6 +184,8 @@ async def judge(
     cluster.start(0)
     await _judge_tables(report, cluster, truth, "restored from nothing")
     await cluster.terminate(*cluster.living())
+    if cluster.tolerated and cluster.tolerated not in cluster.workers[-1].log.read_text():
+        report.findings.append(f"the last worker has not said {cluster.tolerated!r}")
 
 
 async def _judge_tables(report: Report, cluster: Cluster, truth: Truth, when: str) -> None:

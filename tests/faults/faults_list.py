@@ -123,6 +123,16 @@ async def delete(arena: Arena) -> None:
             arena.report.findings.append(f"nobody has said that {len(gone)} records are gone")
 
 
+async def grow(arena: Arena) -> None:
+    """Partitions are added to the source of a table: the old ones go on, and workers say so."""
+    if arena.cluster.tolerated:  # once is enough
+        await kill(arena)
+        return
+    arena.cluster.tolerated = "has grown to"
+    async with arena.striking("partitions added", harmless=True):
+        await arena.flow.grow(2)
+
+
 # -- SIGTERM in any state ----------------------------------------------------------------------
 
 
@@ -258,6 +268,7 @@ WORKER_FAULTS: Mapping[str, Fault] = {
     "block": block,
     "wipe": wipe_all,
     "delete": delete,
+    "grow": grow,
     "stop-starting": stop_starting,
     "stop-recovering": stop_recovering,
     "stop-rebalancing": stop_rebalancing,

@@ -67,6 +67,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "network": Scenario(1, (), NETWORK),
     "zombies": Scenario(1, ("zombie",)),
     "deletion": Scenario(2, ("delete", "wipe", "stop-recovering")),
+    "growth": Scenario(1, ("grow", "stop")),
     "resizes": Scenario(4, ("resize",)),
     "resizes-and-kills": Scenario(4, ("resize", "kill")),
     "exactly-once": Scenario(

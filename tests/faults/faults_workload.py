@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from faults_cluster import Plan
 from faust._core.partitioner import partition_for
 from faust._engine.connection import transport_class
 from faust._values import TP
-from faust.exceptions import RetryableError
+from faust.exceptions import RetryableError, TopicExists
 from faust.testing.oracle import Event, Sighting
 from faust.transport.base import (
     EARLIEST,
@@ -135,7 +136,8 @@ class Flow:
     async def __aenter__(self) -> Flow:
         await self._transport.open()
         for name in (self.plan.events, self.plan.sink):
-            await self._transport.create_topic(TopicSpec(name, self.plan.partitions))
+            with suppress(TopicExists):  # another app may read the same one
+                await self._transport.create_topic(TopicSpec(name, self.plan.partitions))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -219,6 +221,10 @@ class Flow:
                 await asyncio.sleep(0.2)
 
         return forever()
+
+    async def grow(self, more: int) -> None:
+        """Add partitions to the topic; nothing is sent to them."""
+        await self._transport.create_partitions(self.plan.events, self.plan.partitions + more)
 
     async def delete(self, count: int) -> set[int]:
         """Delete about so many records of each partition that were not handled; return their ids.
