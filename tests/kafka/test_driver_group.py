@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from faust._core.clock import SystemClock
 from faust._values import TP
 from faust.exceptions import (
     FencedMember,
@@ -21,6 +22,7 @@ from faust.exceptions import (
 from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from tests.kafka.driver_support import new_topic, opened, run, unique, until
+from tests.support.rebalancing import a_static_member_restarts
 from tools.kafka import KafkaNode
 
 pytestmark = pytest.mark.kafka
@@ -295,3 +297,15 @@ def test_a_session_time_out_that_the_broker_refuses_stops_the_app(kafka: KafkaNo
             await member.close()
 
     run(work())
+
+
+def test_a_static_member_that_restarts_keeps_its_tasks_and_nobody_hears_of_it(
+    kafka: KafkaNode,
+) -> None:
+    async def main() -> None:
+        async with opened(kafka.bootstrap) as transport:
+            await a_static_member_restarts(
+                transport, SystemClock(), unique("group"), unique("topic")
+            )
+
+    run(main())
