@@ -81,6 +81,7 @@ class AppScenario(Scenario):
     name = "app"
     tables = ()
     has_sink = False
+    guarantees = ("at_least_once",)  # what its settings say
 
     def __init__(
         self,

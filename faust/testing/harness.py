@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from faust._values import TP
+from faust.exceptions import BrokerUnavailable, ProducerSendError, RetryableError
 from faust.testing.bridge import CrossingBridge
 from faust.testing.broker import find_broker, forget_broker
 from faust.testing.clock import VirtualClock
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from faust.app.base import App
     from faust.transport.drivers.memory import MemoryBroker
 
-__all__ = ["Harness", "Worker", "WorkerEnvironment"]
+__all__ = ["OUTSIDE", "Harness", "Worker", "WorkerEnvironment"]
 
 _numbers = count(1)
+
+#: What may end a worker, and what nobody need hear of: the broker, or the disk, is to blame.
+OUTSIDE = (BrokerUnavailable, RetryableError, ProducerSendError, OSError)
 
 
 @dataclass
@@ -64,6 +68,11 @@ class WorkerEnvironment:
     def end_of(self, reader: str, event: Any) -> None:
         """As `end`, where that is not known from the context."""
         self.journal.end(reader, *_place(event)[1:])
+
+    @staticmethod
+    def is_outside(exc: BaseException) -> bool:
+        """Is the broker, or the disk, to blame?"""
+        return isinstance(exc, OUTSIDE)
 
     async def work(self) -> None:
         """Take some time, or none, or very long."""

@@ -86,6 +86,10 @@ class Scenario(ABC):
         """Whatever else happens while things go wrong; return findings."""
         return []
 
+    def waiting(self, harness: Harness) -> dict[str, str]:
+        """Return what else is not as it must become: what, and how far it is."""
+        return {}
+
     def judge(self, harness: Harness) -> list[str]:
         """Return findings of a scenario's own, once all is settled."""
         return []

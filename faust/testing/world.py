@@ -11,9 +11,9 @@ from typing import Any
 
 from faust._core.partitioner import partition_for
 from faust._values import TP
-from faust.exceptions import AgentFailed, BrokerUnavailable, ProducerSendError, RetryableError
+from faust.exceptions import AgentFailed
 from faust.testing.chaos import Chaos
-from faust.testing.harness import Harness
+from faust.testing.harness import OUTSIDE, Harness
 from faust.testing.oracle import (
     Truth,
     check_sink,
@@ -34,9 +34,6 @@ __all__ = ["World"]
 
 #: Virtual seconds within which all lag must be gone once everything is well again (I5).
 PATIENCE = 90.0
-
-#: What may end a worker, and what nobody need hear of: the broker, or the disk, is to blame.
-OUTSIDE = (BrokerUnavailable, RetryableError, ProducerSendError, OSError)
 
 SETTINGS: dict[str, Any] = {
     "web_enabled": False,
@@ -261,10 +258,12 @@ class World:
         if unowned := [tp for tp in ends if owners[tp] != 1]:
             return {str(tp): f"is owned by {owners[tp]}" for tp in unowned}
         ends = {tp: end for tp, end in ends.items() if end}
+        waiting = self.scenario.waiting(harness)
         done = harness.committed(self.scenario.app_id, list(ends))
-        return {
+        lag = {
             str(tp): f"{done.get(tp, 0)}<{end}" for tp, end in ends.items() if done.get(tp) != end
         }
+        return {**lag, **waiting}
 
     def _check_failures(self, harness: Harness) -> None:
         for worker in harness.workers:
