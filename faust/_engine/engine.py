@@ -395,6 +395,10 @@ class Engine:
         """Records still to be restored: (table, partition) -> how many."""
         return self.state.lagging if self._made else {}
 
+    def standby_tasks(self) -> list[str]:
+        """Return the names of the tasks of which copies are kept here."""
+        return list(map(str, self.state.standbys.tasks)) if self._made else []
+
     def _look_if_caught_up(self) -> None:
         complete = not self.starting and self.followers.caught_up.is_set()
         if complete and self.generation >= 0:

@@ -523,6 +523,7 @@ class Host(Connected):
             "not_ready_because": self.not_ready_because(),
             "generation": engine.generation if engine else -1,
             "tasks": sorted(map(str, engine.tasks)) if engine else [],
+            "standbys": engine.standby_tasks() if engine else [],
             "agents": sorted(self.agents),
             "tables": sorted(self.tables),
         }

@@ -7,7 +7,7 @@ being started with these tables are restored; then each table is told once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from faust._machines.copartition import TaskId
@@ -27,9 +27,14 @@ class _Round:
 
 
 class Recovery:
-    """Tables that are being restored, and who is told when they are."""
+    """Tables that are being restored, and who is told when they are.
 
-    def __init__(self) -> None:
+    Arguments:
+        copied: Returns the changelogs' partitions of a table that are copied here for others.
+    """
+
+    def __init__(self, copied: Callable[[Any], set[TP]]) -> None:
+        self._copied = copied
         self._expected: dict[TaskId, frozenset[Any]] = {}
         self._rounds: dict[Any, _Round] = {}
 
@@ -60,13 +65,13 @@ class Recovery:
             if not any(table in tables for tables in self._expected.values()):
                 del self._rounds[table]
                 round.telling = asyncio.create_task(
-                    _tell(table, round), name=f"faust-recovered-{table.name}"
+                    _tell(table, round, self._copied(table)), name=f"faust-recovered-{table.name}"
                 )
 
 
-async def _tell(table: Any, round: _Round) -> None:
+async def _tell(table: Any, round: _Round, copied: set[TP]) -> None:
     try:
-        await table.on_recovery_completed(round.partitions, set())
+        await table.on_recovery_completed(round.partitions, copied)
     except Exception as exc:
         round.told.set_exception(exc)
     else:

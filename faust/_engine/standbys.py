@@ -159,6 +159,20 @@ class Standbys:
             for copy in standby.copies
         )
 
+    @property
+    def tasks(self) -> list[TaskId]:
+        """The tasks of which copies are kept."""
+        return sorted(self._standbys)
+
+    def changelogs(self, table: Table) -> set[TP]:
+        """Return the partitions of a table's changelog that are followed."""
+        return {
+            copy.changelog
+            for standby in list(self._standbys.values())
+            for copy in standby.copies
+            if copy.table is table
+        }
+
     async def survey(self) -> None:
         """See what the disk has, and how far behind it is, before the group is joined."""
         await self._bridge.offload(self._stores.survey)

@@ -200,6 +200,10 @@ class State:
         else:
             self.lagging.pop((table, partition), None)
 
+    def copied(self, table: Any) -> set[TP]:
+        """Return the partitions of a table's changelog that are copied here for others."""
+        return self.standbys.changelogs(table)
+
     def restoring(self) -> str:
         """Return how far restoring has come, in words; "" while nothing is read."""
         status = self.restorer.restores.status(self._host.clock.monotonic())

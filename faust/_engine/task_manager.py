@@ -69,7 +69,7 @@ class TaskManager:
         self._caught_up = caught_up
         self._on_started = on_started
         self._on_crash = on_crash
-        self._recovery = Recovery()
+        self._recovery = Recovery(lambda table: self._state.copied(table))
         self._incarnations = 0
         #: What each task was started to read.
         self._reads: dict[TaskId, frozenset[tuple[str, str]]] = {}

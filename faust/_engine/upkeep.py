@@ -1,4 +1,4 @@
-"""What is cleaned up while a worker runs: expired windows, and what repartition topics keep."""
+"""What is done now and then: windows expire, logs are purged, and stores are kept young."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep"]
 
 logger = logging.getLogger(__name__)
+
+#: How old the checkpoint of a store may become although nothing changes (seconds).
+REFRESH_INTERVAL = 3600.0
 
 
 class Upkeep:
@@ -51,6 +54,7 @@ class Upkeep:
             while True:
                 await self._host.clock.sleep(self._host.conf.table_cleanup_interval)
                 await self._expire()
+                self._refresh()
                 try:
                     await self._purge()
                 except BrokerError as exc:
@@ -66,6 +70,24 @@ class Upkeep:
             for name, piece in task.slices.items():
                 if task.run.open:
                     await task.tables[name].expire(piece, self._host.clock.time())
+
+    def _refresh(self) -> None:
+        """Say in stores where nothing has changed for long that they are not old.
+
+        A store that stands where the commit does has missed nothing so far; by the time of its
+        checkpoint alone it would be taken for one that has.
+        """
+        now = self._host.clock.time()
+        for task in list(self._tasks.values()):
+            for piece in task.slices.values():
+                known = piece.store.checkpoint
+                if known is None or known.position != piece.position or not task.run.alive:
+                    continue
+                if now - known.wall_time > REFRESH_INTERVAL:
+                    try:
+                        piece.store.apply((), known._replace(wall_time=now))
+                    except OSError as exc:
+                        logger.debug("A store's age cannot be written: %s", exc)
 
     async def _purge(self) -> None:
         """Repartition topics that we made keep everything that is not committed, and no more."""

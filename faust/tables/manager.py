@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mode import Service
 
 from faust.exceptions import ImproperlyConfigured
+from faust.stores.apart import Apart, clear_apart
 
 if TYPE_CHECKING:
     from faust._context import AppContext
@@ -33,6 +34,7 @@ class TableManager(Service, Mapping[str, "Collection"]):
         self.app = app
         self._tables: dict[str, Collection] = {}
         self._stores: dict[str, Store] = {}
+        self._apart: Apart | None = None
         self.frozen = False
 
     def add(self, table: Collection) -> Collection:
@@ -107,20 +109,31 @@ class TableManager(Service, Mapping[str, "Collection"]):
         return self.store_for(table).open(table.name, partition)
 
     def open_apart(self, table: Collection, partition: int) -> PartitionStore:
-        """Open one partition in a directory of its own, used by this process only."""
-        import os
+        """Open one partition in a directory of its own, used by this process only.
 
-        directory = self.directory / f"apart-{os.getpid()}"
-        return self._make_store(table, directory).open(table.name, partition)
+        What such directories of processes that are gone have left is deleted at the start.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        directory = self._apart = self._apart or Apart(self.directory)
+        key = f"{directory.path}|{self._key(table)}"
+        store = self._stores.get(key)
+        if store is None:
+            store = self._stores[key] = self._make_store(table, directory.path)
+        return store.open(table.name, partition)
 
     def store_for(self, table: Collection) -> Store:
         """Return the store that keeps a table."""
-        url = str(table.store_url or self.app.conf.store)
-        key = f"{url}|{sorted(table.options.items())}"
+        key = self._key(table)
         store = self._stores.get(key)
         if store is None:
             store = self._stores[key] = self._make_store(table, self.directory)
         return store
+
+    def _key(self, table: Collection) -> str:
+        url = str(table.store_url or self.app.conf.store)
+        return f"{url}|{sorted(table.options.items())}"
 
     def _make_store(self, table: Collection, directory: Path) -> Store:
         from faust.stores import store_by_url
@@ -138,9 +151,13 @@ class TableManager(Service, Mapping[str, "Collection"]):
         for store in self._stores.values():
             store.close()
         self._stores.clear()
+        apart, self._apart = self._apart, None
+        if apart is not None:
+            apart.delete()
 
     async def on_start(self) -> None:
         """Start the tables."""
+        clear_apart(self.directory)
         for table in self._tables.values():
             if table._stopped.is_set():
                 table.service_reset()
