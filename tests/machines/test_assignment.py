@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from faust._machines.assignment import MemberState, Plan, assign, plan, withhold
 from faust._machines.copartition import TaskGroup, TaskId, Together, copartition
 from faust.exceptions import PartitionsMismatch
+from tests.support.rounds import Workers
 
 Members = dict[str, MemberState]
 TOPICS = ["t1", "t2", "t3", "t4"]
@@ -321,23 +322,33 @@ def test_a_target_that_gives_a_task_twice_or_to_a_stranger_is_refused() -> None:
 
 
 def test_a_thousand_partitions_for_fifty_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    groups = [group(1), group(19), group(80), group(300), group(600)]
-    members = settle({f"worker-{n:02}": member(groups) for n in range(50)}, groups)
+    sizes = (1, 19, 80, 300, 600)
+    groups = [TaskGroup(str(n), n, (f"topic-{n}",), (f"changelog-{n}",)) for n in sizes]
+    workers = Workers(groups, (f"worker-{n:02}" for n in range(50)), replicas=1)
     spent = {}
-    for what, change in {
-        "from nothing": {name: member(groups) for name in members},
-        "nothing changed": members,
-        "five die": dict(sorted(members.items())[5:]),
-        "ten join": {**members, **{f"new-{n}": member(groups) for n in range(10)}},
-    }.items():
-        began = time.perf_counter()
-        result = plan(change, groups)
-        spent[what] = f"{(time.perf_counter() - began) * 1000:.0f} ms"
-        totals = [len(tasks) for tasks in result.target.values()]
+
+    def look(what: str) -> None:
+        states = workers.states()
+        began = time.process_time()
+        plan(states, groups, 1)
+        spent[what] = f"{(time.process_time() - began) * 1000:.0f} ms"
+        workers.settle()
+        totals = [len(tasks) for tasks in workers.owned().values()]
         assert sum(totals) == 1000
         assert max(totals) - min(totals) <= 1
+
+    look("from nothing")
+    look("nothing changed")
+    for n in range(5):
+        workers.stop(f"worker-{n:02}")
+    look("five are gone")
+    workers.moves.clear()
+    for n in range(10):
+        workers.start(f"new-{n}")
+    look("ten join")
+    assert len(workers.moves) == 10 * (1000 // 55), "more was moved than they have"
     with capsys.disabled():
-        print(f"\n1,000 partitions in 5 groups, 50 workers: {spent}")
+        print(f"\n1,000 partitions in 5 groups with a copy of each, 50 workers: {spent}")
 
 
 # -- copartition ---------------------------------------------------------------

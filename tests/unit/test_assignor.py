@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -171,6 +172,64 @@ def test_the_assignment_in_force_answers_questions() -> None:
     assert assignor.assigned_actives() == {TP("orders", 1)}
     assert assignor.is_active(TP("orders", 1))
     assert not assignor.is_active(TP("orders", 2))
+
+
+def tables(**sizes: int) -> SimpleNamespace:
+    made = {
+        name: SimpleNamespace(changelog_topic_name=f"{name}-changelog", partitions=size)
+        for name, size in sizes.items()
+    }
+    return SimpleNamespace(tables=made)
+
+
+def test_copies_of_tables_are_kept_elsewhere_and_known_by_their_changelogs() -> None:
+    assignor = PartitionAssignor(tables(totals=4, elsewhere=7), replicas=1)
+    members = {f"m{n}": join(assignor, n) for n in range(2)}
+    parts = {n: assignor.assignment(d) for n, d in assignor.plan(members, TOPICS).items()}
+    for name, other in (("m0", "m1"), ("m1", "m0")):
+        theirs = {task for task in parts[other].tasks if task.group == "4"}
+        assert parts[name].standbys == theirs
+        assert parts[name].warming == frozenset()
+    assignor.on_assignment(parts["m0"])
+    copies = {TP("totals-changelog", task.partition) for task in parts["m0"].standbys}
+    assert assignor.assigned_standbys() == copies
+    assert all(assignor.is_standby(tp) and not assignor.is_active(tp) for tp in copies)
+    assert not assignor.is_standby(TP("orders", min(copies).partition))
+
+
+def test_what_a_member_says_of_its_copies_reaches_the_leader() -> None:
+    assignor = PartitionAssignor(tables(totals=4))
+    lags = {TaskId("4", 1): 0, TaskId("4", 3): 2**40}
+    since = {TaskId("4", 0): 3}
+    metadata = assignor.subscription(
+        TOPICS, owned=since, generation=5, since=since, standbys=[TaskId("4", 1)], lags=lags,
+        process="p", reason="a reason", asks=2,
+    )  # fmt: skip
+    info = assignor.member("m", metadata)
+    assert (info.state.lags, info.state.since) == (lags, since)
+    assert info.state.standbys == {TaskId("4", 1)}
+    assert info.changelogs == {"4": {"totals-changelog"}}
+    assert (info.process, info.joining) == ("p", ("m", "a reason"))
+
+
+def test_a_table_moves_to_a_copy_that_has_caught_up_and_is_named_as_coming_until_then() -> None:
+    assignor = PartitionAssignor(tables(totals=4))
+    everything = [TaskId("4", n) for n in range(4)]
+    members = {"old": join(assignor, 0, owned=everything), "new": join(assignor, 1)}
+    first = {n: assignor.assignment(d) for n, d in assignor.plan(members, TOPICS).items()}
+    assert first["old"].tasks >= set(everything)
+    coming = first["new"].warming
+    assert first["new"].standbys == coming
+    assert len(coming) == 2
+    assert {first["old"].owners[task] for task in coming} == {"http://worker-0:6066"}
+    members["new"] = assignor.subscription(
+        list(TOPICS), url="http://worker-1:6066", app_version="1", standbys=coming,
+        lags=dict.fromkeys(coming, 100),
+    )  # fmt: skip
+    second = {n: assignor.assignment(d) for n, d in assignor.plan(members, TOPICS).items()}
+    assert second["old"].tasks == first["old"].tasks - coming
+    assert second["new"].another_round
+    assert {second["old"].owners[task] for task in coming} == {"http://worker-1:6066"}
 
 
 # -- what is refused -----------------------------------------------------------
