@@ -34,33 +34,44 @@ __all__ = ["Totals", "main"]
 
 #: Seconds between two lines that say how far it is.
 REPORT_INTERVAL = 20.0
-#: So often a point is aimed at before it is given up.
-ATTEMPTS = 30
-#: ... and so often, if nobody has come there at all.
-FIRST_ATTEMPTS = 6
+#: So many rounds of runs without one more hit at a point that needs it, and the rest is given up.
+VAIN_ROUNDS = 3
+#: Runs of a round, for each process.
+ROUND = 25
 
 
 class Job(NamedTuple):
-    """One run, as a process of the campaign is told of it."""
+    """One run, as a process of the campaign is told of it.
+
+    Attributes:
+        aim: At which crash points: a bit for each, in their order; 0 for a plan that is drawn.
+    """
 
     seed: int
     scenario: str | None
     guarantee: str | None
-    point: CrashPoint | None = None
+    aim: int = 0
     trace: bool = False
 
 
 def run(job: Job) -> Report:
     """Run one."""
     scenario = _scenario(job.scenario, job.seed)
-    plan = None if job.point is None else Plan.focused(job.point, job.seed)
+    points = [point for bit, point in enumerate(_points()) if job.aim >> bit & 1]
+    plan = Plan.focused(points, job.seed) if points else None
     try:
         report = simulate(scenario, job.seed, plan=plan, guarantee=job.guarantee, trace=job.trace)
     except Exception:
         report = Report(job.seed, job.scenario or "simulation")
         report.findings.append(f"the simulation itself failed:\n{traceback.format_exc()}")
+    if job.aim:
+        report.aim = f" --aim {job.aim:x}"
     reliability.note(report.as_run())
     return report
+
+
+def _points() -> list[CrashPoint]:
+    return sorted(set(crash_points().values()))
 
 
 def _scenario(name: str | None, seed: int) -> Scenario | None:
@@ -145,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     numbers = range(int(first), int(last or int(first) + 1))
     one = given.seed is not None
     jobs = [
-        Job(seed, given.scenario, given.guarantee, trace=one)
+        Job(seed, given.scenario, given.guarantee, int(given.aim, 16), trace=one)
         for seed in ([given.seed] if one else numbers)
     ]
     total = Totals()
@@ -180,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--digests", action="store_true", help="print a digest for each seed")
     parser.add_argument("--points", action="store_true", help="list the crash points")
     parser.add_argument("--stop", action="store_true", help="stop at the first finding")
+    parser.add_argument("--aim", default="0", help="at which crash points, as --every-point says")
     parser.add_argument(
         "--every-point",
         type=int,
@@ -213,20 +225,22 @@ def _every_point(times: int, processes: int) -> int:
     """Crash at each point until it was hit so often; return 1 if a run has findings, or if a point
     was not hit that is not known for it."""
     total = Totals()
-    points = sorted(set(crash_points().values()))
+    points = _points()
     context = multiprocessing.get_context("spawn")
+    vain = 0
     with context.Pool(processes, maxtasksperchild=100) as pool:
-        for attempt in range(ATTEMPTS):
-            jobs = [
-                Job(10_000 + ATTEMPTS * number + attempt, None, None, point)
-                for number, point in enumerate(points)
-                if total.points[point] < times and (attempt < FIRST_ATTEMPTS or total.points[point])
-            ]
-            for job, report in zip(jobs, pool.imap(run, jobs), strict=True):
+        while vain < VAIN_ROUNDS:
+            needy = tuple(point for point in points if total.points[point] < times)
+            before = sum(total.points[point] for point in needy)
+            first = 1_000_000 + total.runs
+            aim = sum(1 << bit for bit, point in enumerate(points) if point in needy)
+            jobs = [Job(first + n, None, None, aim) for n in range(ROUND * processes)]
+            for report in pool.imap(run, jobs) if needy else ():
                 total.add(report)
                 if report.findings:
-                    print(f"crashing at {job.point}:\n{report}", flush=True)
-            print(f"attempt {attempt + 1}: {len(jobs)} runs", file=sys.stderr, flush=True)
+                    print(f"crashing at points:\n{report}", flush=True)
+            vain = vain + 1 if sum(total.points[point] for point in needy) == before else 0
+            print(f"{total.runs} runs, {len(needy)} points to go", file=sys.stderr, flush=True)
     print(total.describe(points=True))
     missed = [p for p in points if total.points[p] < times and str(p) not in UNREACHABLE]
     for point in missed:

@@ -148,15 +148,14 @@ class Chaos:
         if self._armed is not None:
             return
         self._is_fresh = True
-        if self.plan.focus is not None:
-            self._armed = (frozenset({self.plan.focus}), float("inf"))
-            return
-        # Some in the order of their turns, so that rare ones have theirs.
-        targets = frozenset(
-            self._targets[(self._next_target + step) % len(self._targets)] for step in range(4)
-        )
-        self._next_target += 4
         until = self.harness.clock.monotonic() + AMBUSH_PATIENCE
+        if focus := self.plan.focus:
+            targets = frozenset(self.random.sample(focus, min(len(focus), 8)))
+        else:
+            # Some in the order of their turns, so that rare ones have theirs.
+            steps = [self._next_target + step for step in range(4)]
+            targets = frozenset(self._targets[step % len(self._targets)] for step in steps)
+            self._next_target += 4
         self._armed = (targets, until)
 
     async def _freeze(self, worker: Worker) -> None:
@@ -248,17 +247,19 @@ class Chaos:
         )
 
     async def _forget(self, worker: Worker) -> None:
-        forgotten = brokerfaults.forget_member(self.harness, self.scenario.app_id, self.random)
-        self.faults["member forgotten"] += forgotten
+        if brokerfaults.forget_member(self.harness, self.scenario.app_id, self.random):
+            self.faults["member forgotten"] += 1
 
     async def _compact(self, worker: Worker) -> None:
         gone = brokerfaults.compact(self.harness, self.scenario.app_id)
-        self.faults["compaction"] += gone > 0
+        if gone:
+            self.faults["compaction"] += 1
 
     async def _truncate(self, worker: Worker) -> None:
         scenario = self.scenario
         gone = brokerfaults.truncate(self.harness, scenario.app_id, scenario.committing)
-        self.faults["retention"] += gone > 0
+        if gone:
+            self.faults["retention"] += 1
 
     async def _grow(self, worker: Worker) -> None:
         if self.scenario.grows and self.scenario.partitions < 8:

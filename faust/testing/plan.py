@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -30,7 +31,7 @@ class Plan:
         gentle: Workers come and go in an orderly way and nothing else happens: no event may be
             handled twice.
         target: Number of the crash point that ambushes begin with.
-        focus: Crash here again and again.
+        focus: Crash at some of these, again and again; all of them, if it is empty.
     """
 
     seconds: float = 30.0
@@ -39,7 +40,7 @@ class Plan:
     weather: Weather = field(default_factory=Weather)
     gentle: bool = False
     target: int = 0
-    focus: CrashPoint | None = None
+    focus: tuple[CrashPoint, ...] = ()
 
     @classmethod
     def calm(cls, seconds: float = 10.0) -> Plan:
@@ -47,17 +48,18 @@ class Plan:
         return cls(seconds=seconds, weights={"join": 1.0}, gentle=True)
 
     @classmethod
-    def focused(cls, point: CrashPoint, seed: int) -> Plan:
-        """Return a plan that crashes at one point as often as anybody comes there."""
+    def focused(cls, points: Sequence[CrashPoint], seed: int) -> Plan:
+        """Return a plan that crashes at some points as often as anybody comes there."""
         weights = {
-            "ambush": 8.0, "leave": 1.0, "join": 1.5, "kill": 0.5, "freeze": 0.5,
-            "compact": 0.3, "truncate": 0.3, "lock": 0.5, "coordinator": 0.3, "forget": 0.3,
+            "ambush": 9.0, "leave": 1.0, "join": 1.5, "kill": 0.3, "freeze": 0.5, "disk": 0.4,
+            "compact": 0.3, "truncate": 0.3, "lock": 0.5, "coordinator": 0.4, "forget": 0.5,
+            "cut_off": 0.3, "storm": 0.3,
         }  # fmt: skip
         weather = Weather(
             latency=0.02, slow=0.05, slow_latency=1.0, lost=0.03, unanswered=0.04,
             lost_sends=0.003 * (seed % 2),
         )  # fmt: skip
-        return cls(pause=1.0, weights=weights, weather=weather, focus=point)
+        return cls(pause=0.7, weights=weights, weather=weather, focus=tuple(points))
 
     @classmethod
     def draw(cls, random: Random, seed: int) -> Plan:

@@ -36,6 +36,7 @@ class Report:
         points: Crash points that were hit, how often.
         seconds: Virtual seconds that passed.
         trace: The trace, if it was asked for.
+        aim: What else the command that repeats it must say.
     """
 
     seed: int
@@ -56,6 +57,7 @@ class Report:
     points: Counter[CrashPoint] = field(default_factory=Counter)
     seconds: float = 0.0
     trace: list[str] | None = None
+    aim: str = ""
 
     @property
     def command(self) -> str:
@@ -63,7 +65,7 @@ class Report:
         if self.scenario != "app":
             return (
                 f"PYTHONHASHSEED=0 python -m faust.testing.simulation --seed {self.seed} "
-                f"--scenario {self.scenario} --guarantee {self.guarantee}"
+                f"--scenario {self.scenario} --guarantee {self.guarantee}{self.aim}"
             )
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         what = ["-m", "pytest", test] if test else sys.argv

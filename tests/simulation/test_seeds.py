@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
+from faust.testing.campaign import Job, run
 from faust.testing.crashpoints import crash_points
 from faust.testing.unreachable import UNREACHABLE
 
@@ -38,6 +40,21 @@ def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
     one = run_seeds("--seeds", "0:15", "--digests", hash_seed="1")
     other = run_seeds("--seeds", "0:15", "--digests", "--jobs", "2", hash_seed="2")
     assert one == other
+
+
+@pytest.mark.parametrize("aim", [0, 1 << 40 | 1 << 20 | 1 << 5])
+def test_the_command_of_a_report_repeats_it(aim: int) -> None:
+    once = run(Job(3, None, None, aim))
+    words = shlex.split(once.command.partition(" -m faust.testing.simulation ")[2])
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    again = Job(
+        int(given["--seed"]),
+        given["--scenario"],
+        given["--guarantee"],
+        int(given.get("--aim", "0"), 16),
+        trace=True,
+    )
+    assert once.digest == run(again).digest
 
 
 def test_points_that_nobody_reaches_are_points_of_the_engine() -> None:
