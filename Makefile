@@ -52,10 +52,13 @@ docs: $(VENV)/.made-for-docs ## the documentation, into build/docs; a warning is
 bench: $(VENV)/.made-for-tests ## the table of speeds, beside Kafka Streams (about 40 minutes)
 	$(PYTHON) -m benchmarks $(ARGS)
 
-soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds (SEEDS=500)
-	SEEDS=$(SEEDS) $(PYTHON) -m pytest -m soak --timeout 7200 $(ARGS)
+soak: $(VENV)/.made-for-tests ## the long runs: kills, faults, many seeds (SEEDS=500); their table in docs/reliability.md
+	@mkdir -p build && rm -f build/reliability.jsonl
+	SEEDS=$(SEEDS) FAUST_RELIABILITY_LOG=$(CURDIR)/build/reliability.jsonl \
+		$(PYTHON) -m pytest -m soak -s --timeout 7200 $(ARGS)
+	$(PYTHON) -m tools.reliability build/reliability.jsonl
 
-mutants: $(VENV)/.made-for-tests ## plant each known fault; the tests must notice all of them
+mutants: $(VENV)/.made-for-tests ## plant each known fault, on all cores; the tests must notice all of them
 	$(PYTHON) -m tools.mutants $(ARGS)
 
 mutate: $(VENV)/.made-for-mutate ## change every line of some machines (MACHINES="acks withheld"); tests must notice
