@@ -55,6 +55,7 @@ class ProxiedNode:
                 "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
                 "CLIENT:PLAINTEXT",
                 "inter.broker.listener.name": "PLAINTEXT",
+                "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
             },
         )
 

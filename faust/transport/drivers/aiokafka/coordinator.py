@@ -120,18 +120,21 @@ class Coordinator:
     async def _find(self, patience: Patience) -> int:
         while self._node is None:
             try:
-                self._node = await self._find_once()
+                self._node = await self._find_once(patience)
             except (*FOREIGN, BrokerError, NotImplementedError) as exc:
                 await patience.after(exc)
         return self._node
 
-    async def _find_once(self) -> int:
+    async def _find_once(self, patience: Patience) -> int:
         connections = self._cluster.connections
         failure: BaseException = ConnectionError("no node is known")
         for node in connections.likely_nodes():
             try:
+                # No single node may use up the time of them all; nor may all of them exceed it.
                 answer = await connections.send(
-                    node, FindCoordinatorRequest(self._key, self._kind), timeout=10.0
+                    node,
+                    FindCoordinatorRequest(self._key, self._kind),
+                    timeout=min(10.0, patience.remaining),
                 )
             except FOREIGN as exc:
                 failure = exc

@@ -12,8 +12,10 @@ from faust.exceptions import (
     BrokerUnavailable,
     FencedMember,
     IllegalGeneration,
+    ProducerFenced,
     RebalanceInProgress,
     StopError,
+    TransactionAborted,
     UnknownMember,
     UnknownTopic,
 )
@@ -27,8 +29,16 @@ from faust.transport.drivers.aiokafka import errors
         (22, IllegalGeneration),
         (25, UnknownMember),
         (27, RebalanceInProgress),
+        (47, ProducerFenced),
+        (48, TransactionAborted),
+        (49, TransactionAborted),
+        (50, StopError),
+        (53, StopError),
         (82, FencedMember),
+        (90, ProducerFenced),
         (100, UnknownTopic),
+        (105, ProducerFenced),
+        (120, TransactionAborted),
     ],
 )
 def test_a_code_is_raised_as_its_consequence_and_the_foreign_error_is_its_cause(
@@ -41,18 +51,25 @@ def test_a_code_is_raised_as_its_consequence_and_the_foreign_error_is_its_cause(
     assert isinstance(error.__cause__, kafka.KafkaError)
 
 
+@pytest.mark.parametrize(("code", "advice"), [(50, "transaction.max.timeout.ms"), (53, "Write")])
+def test_what_has_to_be_done_is_part_of_the_message(code: int, advice: str) -> None:
+    assert advice in str(errors.error_for(code, "getting an epoch"))
+
+
 def test_a_code_that_nobody_knows_stops_the_app_under_its_number() -> None:
     assert isinstance(errors.error_for(4711, "x"), StopError)
     assert "4711" in str(errors.error_for(4711, "x"))
     assert not errors.may_be_retried(4711)
 
 
-@pytest.mark.parametrize("code", sorted({5, 6, 7, 14, 15, 16, 19, 20, 41, 56, 74, 75, 78, 88}))
+@pytest.mark.parametrize("code", sorted({5, 6, 7, 14, 15, 16, 19, 20, 41, 51, 56, 74, 75, 78, 88}))
 def test_what_passes_by_itself_may_be_retried(code: int) -> None:
     assert errors.may_be_retried(code)
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 10, 17, 22, 25, 27, 29, 30, 36, 82, 90])
+@pytest.mark.parametrize(
+    "code", [0, 1, 3, 10, 17, 22, 25, 27, 29, 30, 36, 47, 48, 49, 50, 53, 55, 82, 90, 105, 120]
+)
 def test_what_does_not_pass_by_itself_may_not(code: int) -> None:
     assert not errors.may_be_retried(code)
 
