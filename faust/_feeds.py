@@ -21,6 +21,9 @@ class BatchLike(Protocol):
     count: int
     next_offset: int
 
+    @property
+    def first_timestamp(self) -> int: ...
+
     def records(self) -> Iterator[Any]: ...
 
 
@@ -192,6 +195,13 @@ class Feed:
         if self._current is not None:
             waiting += self._current[1].count
         return waiting + sum(part.records_waiting() for part in self.parts.values())
+
+    def waiting(self) -> list[tuple[Cursor, BatchLike]]:
+        """Batches that wait and have not been begun, each with its cursor."""
+        found = list(self.queue)
+        for part in list(self.parts.values()):
+            found.extend(part.waiting())
+        return found
 
     def next_record(self) -> Picked | None:
         """Take one record, or ``None`` if there is none now.

@@ -211,6 +211,30 @@ class TopicConductor(Service):
         """Return how many records behind the end each partition's slowest reader is."""
         return {tp: max(cursor.lag for cursor, _ in pairs) for tp, pairs in self._cursors.items()}
 
+    def lag_seconds(self) -> dict[TP, float]:
+        """Return for each partition how old the oldest record is that waits, or is being handled.
+
+        0.0 where nothing does.  By the records' own timestamps: what was sent with an old one is
+        old when it comes.  (Events that nobody has acknowledged by hand yet are not looked at.)
+        """
+        oldest: dict[TP, int] = {}
+        for tp, timestamp in self._timestamps():
+            oldest[tp] = min(timestamp, oldest.get(tp, timestamp))
+        now = self.app.clock.time()
+        return {
+            tp: max(0.0, now - oldest[tp] / 1000.0) if records and tp in oldest else 0.0
+            for tp, records in self.lag().items()
+        }
+
+    def _timestamps(self) -> Iterator[tuple[TP, int]]:
+        for stream in self.app.streams():
+            cursor, record = stream.cursor, stream.record
+            if stream.inside and cursor is not None and record is not None:
+                taken = list(stream.taken) or [(cursor, record, None)]
+                yield from ((c.tp, r.timestamp) for c, r, _ in taken)
+        for feed in list(self.feeds.values()):
+            yield from ((cursor.tp, batch.first_timestamp) for cursor, batch in feed.waiting())
+
     def cursors(self) -> Iterable[Cursor]:
         """Return all cursors as they are now (also for another thread)."""
         return [cursor for pairs in list(self._cursors.values()) for cursor, _ in list(pairs)]

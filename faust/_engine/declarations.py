@@ -18,10 +18,12 @@ from faust.agents.hints import tables_named_by
 from faust.exceptions import (
     BrokerUnavailable,
     ImproperlyConfigured,
+    InvalidTopic,
     PartitionsMismatch,
     TopicAuthorizationFailed,
     TopicExists,
 )
+from faust.transport.base import TopicSpec
 
 if TYPE_CHECKING:
     from faust.agents.agent import Agent
@@ -35,8 +37,9 @@ __all__ = ["Declarations"]
 
 logger = logging.getLogger(__name__)
 
-#: How long a source topic that is not there is waited for (seconds).
-PATIENCE = 10.0
+#: How long topics that are not there are waited for (seconds): a start ends within ten, with a
+#: sentence that names them all.
+PATIENCE = 8.0
 
 
 class Declarations:
@@ -82,6 +85,7 @@ class Declarations:
         changelogs = {table.changelog_topic_name for table in self._tables.values()}
         self.infos = await self._transport.topics([*internal, *sources, *changelogs])
         await self._find_sources(sources)
+        self._check_may_create(internal)
         for name, topic in sorted(internal.items(), key=lambda pair: bool(pair[1].like)):
             await self._ensure_internal(name, topic)
         for table in self._tables.values():
@@ -93,28 +97,81 @@ class Declarations:
 
     async def _find_sources(self, names: AbstractCollection[str]) -> None:
         missing = sorted(set(names) - self.infos.keys())
-        for name in missing:
-            await self._transport.auto_create(name)
-        waited = 0.0
-        while missing:
+        if not missing:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._wait_for_sources(missing)
+        except TimeoutError:
+            raise self._sources_missing(missing) from None
+        except TopicAuthorizationFailed as exc:
+            raise ImproperlyConfigured(
+                f"topic {_listed(missing)} cannot be seen: {exc}. Let the app read it (ACLs "
+                f"DESCRIBE and READ), or create it if it does not exist"
+            ) from exc
+
+    async def _wait_for_sources(self, missing: list[str]) -> None:
+        """Wait until all are there; what has come is taken out of the list."""
+        await asyncio.gather(*(self._transport.auto_create(name) for name in missing))
+        is_told = False
+        while True:
             self.infos.update(await self._transport.topics(missing))
-            missing = [name for name in missing if name not in self.infos]
-            if missing and waited >= PATIENCE:
-                names_text = ", ".join(repr(name) for name in missing)
-                raise ImproperlyConfigured(
-                    f"topic {names_text} does not exist, and the broker does not create it by "
-                    f"itself. Source topics belong to their producers: create it "
-                    f"(kafka-topics.sh --create --topic {missing[0]} --partitions "
-                    f"{self._conf.topic_partitions}), or declare it as yours with "
-                    f"app.topic({missing[0]!r}, internal=True)"
-                )
-            if missing:
-                if not waited:
-                    logger.warning("Waiting for topic %s to be created", ", ".join(missing))
-                await asyncio.sleep(0.5)
-                waited += 0.5
+            missing[:] = [name for name in missing if name not in self.infos]
+            if not missing:
+                return
+            if not is_told:
+                is_told = True
+                logger.warning("Waiting for topic %s to be created", _listed(missing))
+            await asyncio.sleep(0.5)
+
+    def _sources_missing(self, names: list[str]) -> ImproperlyConfigured:
+        partitions = self._conf.topic_partitions
+        commands = "; ".join(_command(TopicSpec(name, partitions)) for name in names[:3])
+        return ImproperlyConfigured(
+            f"topic {_listed(names)} does not exist, and the broker does not create it by itself. "
+            f"Source topics belong to their producers: create it ({commands}), or declare it as "
+            f"yours with app.topic({names[0]!r}, internal=True)"
+        )
 
     # -- our own -------------------------------------------------------------------------------
+
+    def _check_may_create(self, internal: Mapping[str, Topic[Any]]) -> None:
+        """Where nothing may be created, name all that is missing, and how to create it.
+
+        Raises:
+            ImproperlyConfigured: something is.
+        """
+        if self._conf.topic_allow_declare:
+            return
+        specs = [
+            self._spec(name, topic, self._wanted(topic))
+            for name, topic in internal.items()
+            if name not in self.infos
+        ]
+        for table in self._tables.values():
+            name = table.changelog_topic_name
+            if name not in self.infos:
+                wanted = table.partitions or self._feeding_partitions(table)
+                specs.append(self._spec(name, table.changelog_topic, wanted))
+        if specs:
+            commands = "; ".join(_command(spec) for spec in specs)
+            raise ImproperlyConfigured(
+                f"topic {_listed(spec.name for spec in specs)} does not exist and "
+                f"topic_allow_declare is off: create it ({commands})"
+            )
+
+    def _wanted(self, topic: Topic[Any]) -> int | None:
+        """Return how many partitions a topic must have; ``None``: as many as the settings say."""
+        known = None if topic.like is None else self.infos.get(topic.like)
+        return topic.partitions if known is None else known.partitions
+
+    def _spec(self, name: str, topic: Topic[Any], partitions: int | None) -> TopicSpec:
+        return TopicSpec(
+            name,
+            partitions or self._conf.topic_partitions,
+            topic.replicas or self._conf.topic_replication_factor,
+            topic.topic_config(),
+        )
 
     async def _ensure_internal(self, name: str, topic: Topic[Any]) -> None:
         info = self.infos.get(name)
@@ -190,19 +247,12 @@ class Declarations:
         Raises:
             ImproperlyConfigured: ``topic_allow_declare`` is off, or the broker refuses.
         """
-        from faust.transport.base import TopicSpec
-
+        spec = self._spec(name, topic, partitions)
         if not self._conf.topic_allow_declare:
             raise ImproperlyConfigured(
-                f"topic {name!r} does not exist and topic_allow_declare is off: create it with "
-                f"{partitions} partitions and {topic.topic_config()}"
+                f"topic {name!r} does not exist and topic_allow_declare is off: create it "
+                f"({_command(spec)})"
             )
-        spec = TopicSpec(
-            name,
-            partitions,
-            topic.replicas or self._conf.topic_replication_factor,
-            topic.topic_config(),
-        )
         try:
             await self._transport.create_topic(spec)
             logger.info("Created topic %s with %d partitions", name, partitions)
@@ -210,8 +260,15 @@ class Declarations:
             pass
         except TopicAuthorizationFailed as exc:
             raise ImproperlyConfigured(
-                f"topic {name!r} does not exist, and we may not create it: ask for a topic with "
-                f"{partitions} partitions and {spec.config}"
+                f"topic {name!r} does not exist, and we may not create it ({exc}): ask for it "
+                f"({_command(spec)})"
+            ) from exc
+        except InvalidTopic as exc:
+            raise ImproperlyConfigured(
+                f"topic {name!r} does not exist, and the broker refuses to create it with "
+                f"{spec.partitions} partitions, {_replicas(spec)} and {dict(spec.config)}: {exc}. "
+                f"Change topic_replication_factor, topic_partitions or the topic's declaration, or "
+                f"create it yourself ({_command(spec)})"
             ) from exc
         return await self._until_known(name)
 
@@ -284,3 +341,23 @@ class Declarations:
             {name: i.partitions for name, i in self.infos.items() if name in changelogs},
             together=self.together(),
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _replicas(spec: TopicSpec) -> str:
+    if spec.replicas < 1:
+        return "as many replicas as the broker makes by default"
+    return f"{spec.replicas} replicas"
+
+
+def _command(spec: TopicSpec) -> str:
+    """Return what creates a topic on Kafka, by hand."""
+    replicas = "" if spec.replicas < 1 else f" --replication-factor {spec.replicas}"
+    config = "".join(f" --config {key}={value}" for key, value in sorted(spec.config.items()))
+    return (
+        f"kafka-topics.sh --create --topic {spec.name} --partitions {spec.partitions}"
+        f"{replicas}{config}"
+    )

@@ -47,6 +47,11 @@ class _Part:
         self.data = data
         self.next_offset = next_offset
 
+    @property
+    def first_timestamp(self) -> int:
+        """The timestamp of the first of them, milliseconds."""
+        return int(self._records[0].timestamp) if self._records else 0
+
     def records(self) -> Iterator[Any]:
         """Iterate over them."""
         return iter(self._records)

@@ -484,6 +484,8 @@ class Monitor(Sensor):
             "http_response_latency": list(self.http_response_latency),
             "http_response_latency_avg": self.http_response_latency_avg,
             "metric_counts": dict(self.metric_counts),
+            "lag": {} if self.app is None else _nested(self.app.topics.lag()),
+            "lag_seconds": {} if self.app is None else _nested(self.app.topics.lag_seconds()),
             "stalled": [] if self.app is None else self.app.inspector.standing(),
             "uptime": round(self.time() - self._started_at, 1),
         }
@@ -492,6 +494,13 @@ class Monitor(Sensor):
 def _median(samples: Iterable[float]) -> float:
     found = list(samples)
     return median(found) if found else 0.0
+
+
+def _nested(by_partition: Mapping[TP, float]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for tp, value in sorted(by_partition.items()):
+        found.setdefault(tp.topic, {})[tp.partition] = round(value, 3)
+    return found
 
 
 def _copied(offsets: TPOffsetMapping) -> dict[str, dict[int, int]]:

@@ -62,6 +62,16 @@ def _by_topic(read: Callable[[Any], Mapping[str, Mapping[int, float]]]) -> Calla
     ]
 
 
+def _of_ours(read: Callable[[Any], Mapping[str, Mapping[int, float]]]) -> Callable[[Any], Samples]:
+    """The same, of partitions that are here now: of others, their workers tell."""
+
+    def samples(app: Any) -> Samples:
+        here = {(tp.topic, str(tp.partition)) for tp in app.topics.lag()}
+        return [sample for sample in _by_topic(read)(app) if sample[0] in here]
+
+    return samples
+
+
 def _by_partition(read: Callable[[Any], Mapping[Any, float]]) -> Callable[[Any], Samples]:
     return lambda app: [
         ((tp.topic, str(tp.partition)), float(n)) for tp, n in list(read(app).items())
@@ -131,11 +141,15 @@ METRICS: tuple[MetricDef, ...] = (
     ),
     MetricDef(
         "committed_offset", "gauge", "Committed offset: the next record to process", _TP,
-        _by_topic(lambda app: app.monitor.tp_committed_offsets),
+        _of_ours(lambda app: app.monitor.tp_committed_offsets),
     ),
     MetricDef(
         "lag_records", "gauge", "Records between the slowest reader and the end of the log", _TP,
         _by_partition(lambda app: app.topics.lag()),
+    ),
+    MetricDef(
+        "lag_seconds", "gauge", "Age of the oldest record that waits or is being handled", _TP,
+        _by_partition(lambda app: app.topics.lag_seconds()),
     ),
     MetricDef(
         "rebalances", "counter", "Rebalances since the worker started", (),

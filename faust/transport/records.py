@@ -143,6 +143,14 @@ class Batch:
         return bool(self.attributes & TRANSACTIONAL_BIT)
 
     @property
+    def first_timestamp(self) -> int:
+        """The timestamp of its first record, milliseconds."""
+        if self.attributes & LOG_APPEND_TIME_BIT:
+            return self.max_timestamp  # all were stamped at once
+        value: int = HEADER.unpack_from(self.data)[7]
+        return value
+
+    @property
     def crc(self) -> int:
         """The CRC-32C in its header."""
         value: int = HEADER.unpack_from(self.data)[4]
