@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from faust._context import AppContext
     from faust.topics import Topic
 
-__all__ = ["put_durably", "raw_topic"]
+__all__ = ["put_durably", "raw_schema", "raw_topic"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +36,22 @@ logger = logging.getLogger(__name__)
 LONGEST_PAUSE = 5.0
 
 
+def raw_schema() -> Schema[Any, Any]:
+    """Return a schema that keeps bytes as they are."""
+    return Schema(
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
+
+
 def raw_topic(app: AppContext, name: str, **options: Any) -> Topic[Any]:
     """Return a topic of the app's own that keeps bytes as they are, for ever."""
     topic: Topic[Any] = app.topic(
         name,
-        schema=Schema(
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            allow_empty=True,
-        ),
+        schema=raw_schema(),
         internal=True,
         deleting=True,
         retention=-1,

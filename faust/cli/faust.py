@@ -36,6 +36,7 @@ COMMANDS = {
     "check-migration": "check_migration:check_migration",
     "clean-versions": "clean_versions:clean_versions",
     "completion": "completion:completion",
+    "dlq": "dlq:dlq",
     "model": "model:model",
     "models": "models:models",
     "new": "new:new",

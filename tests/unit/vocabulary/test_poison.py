@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from vocabulary_world import World, until, virtual
+from vocabulary_world import World, virtual
 
 import faust
 from faust.types import TP
@@ -219,7 +219,7 @@ def test_a_crash_loses_nothing_and_the_next_worker_goes_on(world: World, shape: 
         await app.failed.wait()
         await app.stop()
         assert "at topic" in str(app.failure)
-        again, agent, _ = new_app(world, shape, "skip", "skip")
+        again, _agent, _ = new_app(world, shape, "skip", "skip")
         async with again:
             await until_all_is_done(world, again)
         sunk = {int(record.value) for record in world.records("out")}
