@@ -42,6 +42,8 @@ def is_noticed(mutant: Mutant, tree: Path) -> bool:
         checks.append(["pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests])
     if mutant.scenario:
         scenario = ["--scenario", mutant.scenario, "--seeds", f"0:{mutant.seeds}", "--stop"]
+        if mutant.guarantee:
+            scenario += ["--guarantee", mutant.guarantee]
         checks.append(["faust.testing.simulation", *scenario])
     return any(_fails(check, tree) for check in checks)
 

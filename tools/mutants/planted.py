@@ -1,0 +1,177 @@
+"""The faults that the oracle must know, whatever else it knows (`PLANTED`)."""
+
+from __future__ import annotations
+
+from tools.mutants.mutant import (
+    COMMITTER,
+    MACHINE,
+    OUTPUTS,
+    OVERLAY,
+    RESTORE,
+    RESTORER,
+    STREAMS,
+    Mutant,
+    effects,
+    sends,
+)
+
+__all__ = ["MUTANTS"]
+
+MUTANTS = (
+    # -- what `design.md` was broken with --------------------------------------------------
+    Mutant(
+        "a cut takes what an event in progress has written",
+        OVERLAY,
+        "        taken, self.dirty = self.dirty, {}\n"
+        "        for effects in self.task.in_progress():",
+        "        taken, self.dirty = self.dirty, {}\n        for effects in ():",
+        scenario="counting",
+        fault=1,
+    ),
+    Mutant(
+        "a commit before the changelog is acknowledged",
+        "faust/_engine/atleastonce.py",
+        "                await self._bridge.call_io(self._append_all, tables)\n",
+        "                for each in tables:\n"
+        "                    each.position = each.piece.expected + len(each.entries)\n"
+        "                asyncio.ensure_future(self._append_all(tables))\n",
+        scenario="counting",
+        fault=2,
+    ),
+    Mutant(
+        "positions without the readers' own",
+        "faust/_engine/tasks.py",
+        "            if cursor.commits:\n                found.setdefault",
+        "            if not cursor.commits:\n                found.setdefault",
+        scenario="sharing",
+        fault=3,
+    ),
+    Mutant(
+        "a restore past the position",
+        RESTORER,
+        "await self._apply(copy, plan.start, plan.boundary)",
+        "await self._apply(copy, plan.start, plan.end)",
+        scenario="counting",
+        fault=4,
+    ),
+    Mutant(
+        "no undo of what was not committed",
+        RESTORER,
+        "            position = await self._take_back(copy, plan)",
+        "            position = plan.end",
+        scenario="counting",
+        fault=5,
+    ),
+    Mutant(
+        "a commit is sent again under a new generation",
+        COMMITTER,
+        "        if generations or generation != self._generation():",
+        "        generation = self._generation()\n        if generations:",
+        tests=sends("test_a_cut_of_an_older_generation_is_not_sent_under_the_new_one"),
+        fault=6,
+    ),
+    Mutant(
+        "the records of a batch below the position are not skipped",
+        STREAMS,
+        "                    if offset < position:",
+        "                    if offset < 0:",
+        scenario="counting",
+        fault=7,
+    ),
+    Mutant(
+        "values that can change are kept as they are",
+        OVERLAY,
+        "                live[key] = dirty[key] = Encoded(dump(value))",
+        "                dump(value)",
+        tests=effects("test_an_object_that_was_changed_and_given_up_leaves_nothing_behind"),
+        fault=8,
+    ),
+    Mutant(
+        "undo by reference",
+        OVERLAY,
+        "        self.loaded[key] = (value, encoded)",
+        "        self.live[key] = value",
+        tests=effects("test_an_object_that_was_changed_and_given_up_leaves_nothing_behind"),
+        fault=14,
+    ),
+    Mutant(
+        "a stale local store is accepted",
+        MACHINE,
+        '        return "it is ahead of the commit"',
+        '        return ""',
+        tests=(RESTORE,),
+        fault=11,
+    ),
+    Mutant(
+        "expired offsets are taken for a new group",
+        MACHINE,
+        '        return None, "no commit tells how much of it counts"',
+        '        return 0, ""',
+        tests=(RESTORE,),
+        fault=12,
+    ),
+    Mutant(
+        "a forwarded record is counted twice",
+        STREAMS,
+        "        if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):",
+        "        if int(offset) < 0:",
+        scenario="group_by",
+        fault=13,
+    ),
+    Mutant(
+        "a forwarded record in a list is counted twice",
+        "faust/_takes.py",
+        "        if items and stream.sees_forwarded:",
+        "        if not items and stream.sees_forwarded:",
+        scenario="group_by_take",
+    ),
+    Mutant(
+        "what was fetched for an older incarnation is accepted",
+        "faust/conductor.py",
+        "cursor.task.incarnation == incarnation and batch",
+        "cursor.task.incarnation and batch",
+        tests=("tests/unit/engine/test_incarnations.py",),
+        fault=16,
+    ),
+    Mutant(
+        "a write of an older incarnation is accepted",
+        "faust/_engine/task_manager.py",
+        "            table.drop_slice(run)",
+        "            table.slices.get(run)",
+        tests=("tests/unit/engine/test_incarnations.py",),
+        fault=16,
+    ),
+    Mutant(
+        "a commit with the same number by another writer is taken for ours",
+        COMMITTER,
+        "e is not None and (e.writer, e.sequence) == (entry.writer, entry.sequence)",
+        "e is not None and e.sequence == entry.sequence",
+        tests=sends("test_a_commit_with_our_number_by_another_writer_is_not_ours"),
+        fault=17,
+    ),
+    Mutant(
+        "the outcome of a commit is taken for a failure although it is found",
+        COMMITTER,
+        "                ours[cut] = entry",
+        "                pass",
+        tests=sends("test_a_commit_whose_answer_is_lost_counts_if_it_is_found"),
+    ),
+    Mutant(
+        "what an event sends goes out at once, outside of the transaction",
+        OUTPUTS,
+        "        if stream is None:\n            return Outbox.append(",
+        "        if stream is not None:\n            return Outbox.append(",
+        scenario="counting",
+        guarantee="exactly_once",
+        fault=9,
+    ),
+    Mutant(
+        "what an event in progress has sent enters the cut",
+        "faust/_machines/outputs.py",
+        "        self.items.append(output)\n",
+        "        self.run.outputs.append(output)\n",
+        scenario="retrying",
+        guarantee="exactly_once",
+        fault=15,
+    ),
+)
