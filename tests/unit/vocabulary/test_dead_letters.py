@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vocabulary_world import World, send_all, until, virtual
+from vocabulary_world import World, fails, send_all, until, virtual
 
 import faust
+from faust.exceptions import AgentFailed, BrokerUnavailable, TopicAuthorizationFailed
 from faust.types import TP
 
 NUMBERS = TP("numbers", 0)
@@ -159,3 +160,123 @@ async def test_an_event_comes_back_from_a_retry_topic_while_others_go_on(world: 
     assert (letter.value, headers["faust-dlq-attempts"]) == (b"1", "4")
     assert (headers["faust-dlq-topic"], headers["faust-dlq-offset"]) == ("numbers", "1")
     assert not any(name.startswith("faust-retry") for name in headers)
+
+
+def produce_faults(world: World, topic: str, error: Exception) -> Any:
+    """Let every batch for a topic fail until the fault is taken away."""
+
+    def before(request: Any) -> None:
+        if request.kind == "produce" and getattr(request.subject, "topic", "") == topic:
+            raise error
+
+    world.broker.faults.before = before
+    return before
+
+
+@virtual
+async def test_a_topic_for_dead_letters_that_is_away_holds_the_event_back(world: World) -> None:
+    app, seen = world.app(agent_error_policy="dead_letter"), []
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+
+    @app.agent(topic, name="process", event_timeout=5)
+    async def process(values: Any) -> None:
+        async for value in values:
+            if value == 2:
+                raise ValueError("no twos")
+            seen.append(value)
+
+    async with app:
+        produce_faults(world, "shop-process-dead-letters", BrokerUnavailable("no leader"))
+        await send_all(topic, range(5), partition=0)
+        await until(lambda: len(seen) == 2)
+        await app.clock.sleep(60)
+        assert seen == [0, 1]
+        assert app.committed_position(NUMBERS) == 2
+        assert world.records("shop-process-dead-letters") == []
+        assert app.failure is None
+        world.broker.faults.before = None
+        await until(lambda: app.committed_position(NUMBERS) == 5)
+    assert seen == [0, 1, 3, 4]
+    assert [r.value for r in world.records("shop-process-dead-letters")] == [b"2"]
+
+
+@virtual
+async def test_a_topic_for_dead_letters_that_may_not_be_written_stops_the_worker(
+    world: World,
+) -> None:
+    app = world.app(agent_error_policy="dead_letter")
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+
+    @app.agent(topic, name="process")
+    async def process(values: Any) -> None:
+        async for _ in values:
+            raise ValueError("no")
+
+    async with app:
+        produce_faults(world, "shop-process-dead-letters", TopicAuthorizationFailed("not yours"))
+        await send_all(topic, [1], partition=0)
+        failure = await fails(app)
+    assert isinstance(failure, AgentFailed)
+    assert "the dead letter of agent process for numbers-0@0 cannot be put into topic" in str(
+        failure
+    )
+    assert "not yours" in str(failure)
+    assert world.committed().get(NUMBERS, 0) == 0
+
+
+@virtual
+async def test_a_letter_that_is_too_large_goes_without_its_traceback(world: World) -> None:
+    app = world.app(
+        agent_error_policy="dead_letter",
+        producer_max_request_size=20_000,
+        producer_max_batch_size=19_000,
+    )
+    topic = app.topic("numbers", partitions=1, internal=True, value_serializer="raw")
+
+    @app.agent(topic, name="process")
+    async def process(values: Any) -> None:
+        async for value in values:
+            raise ValueError("x" * 900 if value else "")
+
+    async with app:
+        await topic.send(bytes(19_000), partition=0)
+        await until(lambda: app.committed_position(NUMBERS) == 1)
+    (letter,) = world.records("shop-process-dead-letters")
+    headers = headers_of(letter)
+    assert letter.value == bytes(19_000)
+    assert headers["faust-dlq-error"] == "ValueError"
+    assert "faust-dlq-traceback" not in headers
+
+
+@virtual
+async def test_an_event_is_not_handled_twice_that_was_put_aside_before_a_crash(
+    world: World,
+) -> None:
+    """Put aside, not committed, and read again by the next worker, for which it would succeed."""
+    world.create("numbers", 1)
+
+    def new_app(broken: bool) -> tuple[faust.App, Any]:
+        app = world.app(broker_commit_interval=1000.0 if broken else 0.2)
+        sums = app.Table("sums", default=int, key_type=str, value_type=int)
+        topic = app.topic("numbers", value_type=int)
+        policy = faust.Retry(3, 20, topic=True)
+
+        @app.agent(topic, name="process", error_policy=policy)
+        async def process(values: Any) -> None:
+            async for value in values:
+                sums["all"] += value
+                if broken and value in (10, 1000):
+                    raise ValueError(value)
+
+        return app, sums
+
+    app, _ = new_app(broken=True)
+    await app.start()
+    await send_all(app.topic("numbers", value_type=int), [1, 10, 100, 1000], partition=0)
+    await until(lambda: len(world.records("shop-process-numbers-retry")) == 2)
+    for client in list(world.broker.clients):
+        world.broker.faults.kill(client.name)
+    again, sums = new_app(broken=False)
+    async with again:
+        await until(lambda: again.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
+        assert dict(sums.items()) == {"all": 1111}
