@@ -70,6 +70,7 @@ class Declarations:
         self._agents = agents
         self._extra = list(extra)
         self.infos: dict[str, TopicInfo] = {}
+        self._older: set[str] = set()  # changelogs that were there before we looked
 
     async def ensure(self) -> dict[str, TopicInfo]:
         """See to it that every topic is there; return what the broker knows of them.
@@ -202,10 +203,11 @@ class Declarations:
         name = table.changelog_topic_name
         info = self.infos.get(name)
         wanted = table.partitions or self._feeding_partitions(table)
+        grown = info is not None and table.partitions is None and info.partitions < (wanted or 0)
         if info is None:
             partitions = wanted or self._conf.topic_partitions
             info = await self.create(name, table.changelog_topic, partitions)
-        elif wanted and info.partitions != wanted:
+        elif wanted and info.partitions != wanted and not grown:
             raise PartitionsMismatch(
                 f"the changelog of table {table.name!r}, topic {name!r}, has {info.partitions} "
                 f"partitions, but must have {wanted}, as many as the topics of the agents that "
@@ -213,6 +215,7 @@ class Declarations:
                 f"version"
             )
         else:
+            self._older.add(name)
             await self._check_changelog(table, name)
         table.partitions = info.partitions
 
@@ -339,7 +342,17 @@ class Declarations:
         copartition(
             {name: i.partitions for name, i in self.infos.items() if name not in changelogs},
             {name: i.partitions for name, i in self.infos.items() if name in changelogs},
-            together=self.together(),
+            together=[relation for relation in self.together() if not self._has_grown(relation)],
+        )
+
+    def _has_grown(self, relation: Together) -> bool:
+        """Were partitions added to a source whose table was there?  The old ones are processed."""
+        topic, changelog = (self.infos.get(name) for name in relation.topics)
+        return (
+            changelog is not None
+            and topic is not None
+            and changelog.name in self._older
+            and topic.partitions > changelog.partitions
         )
 
 

@@ -85,10 +85,17 @@ class Arena:
         self.report.strikes.append(strike)
         self.flow.progress.excused = True
         yield strike
+        await self.started()
         self.flow.progress.excused = False
         await self.ready()
         strike.ends = dict((await self.flow.look()).ends)
         strike.ended = time.time()
+
+    async def started(self) -> None:
+        """Wait until the processes are there (on a busy machine Python alone takes seconds)."""
+        for worker in self.cluster.living():
+            while worker.alive and not (await asyncio.to_thread(worker.status, "/health"))[0]:
+                await asyncio.sleep(ASK / 10)
 
     async def ready(self) -> None:
         """Wait until the workers hold everything and say so themselves."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vocabulary_world import World, fails, send_all, virtual
+from vocabulary_world import World, fails, send_all, until, virtual
 
 import faust
 from faust.exceptions import (
@@ -175,6 +175,26 @@ async def test_a_changelog_with_the_wrong_partition_count_is_refused(world: Worl
     message = await refused(app, PartitionsMismatch)
     for word in ("'shop-counts-changelog'", "5", "2", "'counts'", "version"):
         assert word in message
+
+
+@virtual
+async def test_a_worker_that_starts_after_its_source_has_grown_processes_the_old_partitions(
+    world: World,
+) -> None:
+    """Those that ran went on, and said why they were not ready; whoever started again ended."""
+    world.create("numbers", 2)
+    app = world.app()
+    counting(app)
+    async with app:
+        await send_all(app.topic("numbers", value_type=int), [1], partition=1)
+        await until(lambda: world.committed().get(TP("numbers", 1)) == 1)
+    world.broker.create_partitions("numbers", 3)
+    again = world.app()
+    counts = counting(again)
+    async with again:
+        await send_all(again.topic("numbers", value_type=int), [10], partition=1)
+        await until(lambda: counts.as_dict() == {"all": 11})
+        assert "has grown to 3 partitions" in again.not_ready_because()
 
 
 @virtual
