@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from faust._machines.log import SEQUENCES
@@ -16,13 +15,13 @@ from faust.exceptions import (
     BrokerUnavailable,
     ImproperlyConfigured,
     MessageTooLarge,
-    ProducerFenced,
     TransactionAborted,
 )
 from faust.transport.base import Commit, Membership, Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.membership import MemoryMembership
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
+from faust.transport.transactions import OneTransaction
 
 __all__ = ["MemoryProducer", "MemoryTransaction"]
 
@@ -159,7 +158,7 @@ class MemoryProducer(Producer):
             if not lost.future.done():
                 lost.future.set_exception(error)
             if lost.transaction is not None:
-                lost.transaction.failure = error
+                lost.transaction.fail(error)
                 lost.future.exception()  # the transaction itself will tell
         self._queue = deque(other for other in self._queue if other.tp != waiting.tp)
         if self._options.transactional_id is None:
@@ -241,47 +240,35 @@ class MemoryProducer(Producer):
         return bool(dropped)
 
 
-class MemoryTransaction(Transaction):
-    """One open transaction.
-
-    Attributes:
-        failure: The first error inside of it: it can only be aborted.
-    """
+class MemoryTransaction(OneTransaction):
+    """One open transaction."""
 
     def __init__(self, producer: MemoryProducer, client: Connection, name: str, epoch: int) -> None:
+        super().__init__(name)
         self._producer = producer
         self._client = client
         self._broker = client.broker
-        self._name = name
         self._epoch = epoch
-        self._is_ended = False
-        self.failure: BrokerError | None = None
 
-    def produce(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
+    def hand_over(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
         """Append the batch inside of the transaction."""
-        self._check_open()
         return self._producer.hand_over(tp, builder, self)
 
     def add_partition(self, tp: TP) -> None:
         """Take a partition into the transaction, before the first batch for it."""
         now = self._broker.now()
-        self._broker.transactions.find(self._name).add_partitions(self._epoch, [tp], now)
+        self._broker.transactions.find(self.name).add_partitions(self._epoch, [tp], now)
         self._broker.hurry()
 
-    async def commit_offsets(
-        self,
-        membership: Membership,
-        offsets: Mapping[TP, Commit],
-        *,
-        generation: int | None = None,
+    async def add_offsets(
+        self, membership: Membership, offsets: Mapping[TP, Commit], generation: int | None
     ) -> None:
         """Let these offsets be committed with the transaction."""
-        self._check_open()
         if not isinstance(membership, MemoryMembership):
             raise ImproperlyConfigured("the membership is of another transport")
 
         def effect() -> None:
-            found = self._broker.transactions.find(self._name)
+            found = self._broker.transactions.find(self.name)
             found.check(self._epoch)
             group_id = membership.check_transactional(generation)
             refused = self._broker.groups.refused(offsets)
@@ -290,64 +277,28 @@ class MemoryTransaction(Transaction):
             found.add_offsets(self._epoch, group_id, offsets, self._broker.now())
             self._broker.hurry()
 
-        try:
-            await self._client.call("txn_offsets", self._name, effect)
-        except BrokerError as error:
-            self.failure = error
-            raise
-        except asyncio.CancelledError:
-            self.failure = BrokerUnavailable("committing offsets was cancelled")
-            raise
+        await self._client.call("txn_offsets", self.name, effect)
 
-    async def commit(self) -> None:
-        """Make all of it visible at once."""
-        self._check_open()
-        try:
-            await self._producer.flush()
-        except asyncio.CancelledError:
-            self._producer.drop()
-            self._finish(is_clean=False)
-            raise
-        if self.failure is not None:
-            failure = self.failure
-            with suppress(BrokerUnavailable):  # `begin` will end it
-                await self._drop(suppressed=(TransactionAborted,))
-            raise TransactionAborted(
-                f"transaction of {self._name!r} failed: {failure}"
-            ) from failure
-        await self._end("txn_commit", commit=True)
+    async def flush(self) -> None:
+        """Wait until everything handed over is appended or has failed."""
+        await self._producer.flush()
 
-    async def abort(self) -> None:
-        """Drop all of it."""
-        if not self._is_ended:
-            await self._drop(suppressed=(TransactionAborted, ProducerFenced))
+    async def discard(self) -> None:
+        """Give up what is not appended."""
+        if self._producer.drop():
+            self.fail(TransactionAborted("batches were dropped"))
 
-    async def _drop(self, suppressed: tuple[type[BrokerError], ...]) -> None:
-        if self._producer.drop() and self.failure is None:
-            self.failure = TransactionAborted("batches were dropped")
-        with suppress(*suppressed):
-            await self._end("txn_abort", commit=False)
+    async def end(self, *, commit: bool) -> None:
+        """Let the broker end it."""
 
-    async def _end(self, kind: str, *, commit: bool) -> None:
         def effect() -> None:
             transactions = self._broker.transactions
-            ended: Ended = transactions.find(self._name).end(self._epoch)
+            ended: Ended = transactions.find(self.name).end(self._epoch)
             transactions.finish(ended, commit=commit)
 
-        is_clean = False
-        try:
-            await self._client.call(kind, self._name, effect)
-            is_clean = self.failure is None
-        except (TransactionAborted, ProducerFenced):
-            is_clean = True  # the broker has given a new epoch: `begin` takes it, or is refused
-            raise
-        finally:
-            self._finish(is_clean=is_clean)
+        await self._client.call("txn_commit" if commit else "txn_abort", self.name, effect)
 
-    def _finish(self, *, is_clean: bool) -> None:
-        self._is_ended = True
-        self._producer.on_ended(is_clean=is_clean)
-
-    def _check_open(self) -> None:
-        if self._is_ended:
-            raise ImproperlyConfigured(f"the transaction of {self._name!r} has ended")
+    def on_over(self) -> None:
+        """It is over: cleanly, if nothing in it has failed."""
+        self._producer.drop()
+        self._producer.on_ended(is_clean=self.failure is None)
