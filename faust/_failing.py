@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from faust._machines.effects import Cursor, Effects, TaskRun
+from faust._machines.effects import Cursor, Effects, Held, Mark, TaskRun
 from faust._machines.withheld import Withheld
 from faust._values import Message
 from faust.exceptions import DecodeError
@@ -49,6 +49,7 @@ class Failing:
     replay: bool
     task: Any
     sees_forwarded: bool
+    shared: bool
     leave: Callable[[], None]
     leave_gate: Callable[[TaskRun], None]
     speaking: Callable[[], AbstractContextManager[None]]
@@ -63,6 +64,18 @@ class Failing:
         self.undecoded: Exception | None = None
         self.busy_itself = False
         self._withheld = Withheld()
+        #: What an event does that others of its partition are in progress with (``concurrency``).
+        self.own_effects = Effects()
+        #: What processors have sent for events that are in no list of `take` yet, or are in one.
+        self.early: dict[tuple[Cursor, int], Mark] = {}
+
+    @property
+    def effects(self) -> Effects:
+        """What the event in progress does is kept here, until it is finished or undone."""
+        if self.shared:
+            return self.own_effects
+        assert self.cursor is not None
+        return self.cursor
 
     def failed(self, *, redeliver: bool) -> None:
         """The agent raised: undo what the event in progress wrote.
@@ -83,7 +96,7 @@ class Failing:
     def undo(self) -> None:
         """Take back what the event in progress did; it is still in progress."""
         if self.cursor is not None:
-            self.cursor.undo()
+            self.effects.undo()
         self._records = None  # a batch is gone on with from the start: what is finished is skipped
 
     def leave_out(self) -> None:
@@ -91,8 +104,10 @@ class Failing:
         cursor = self.cursor
         if cursor is not None and cursor.task.alive and (self.inside or self.taken):
             self._note_seen()
-            if cursor.has_effects:
-                self._count([(c, r.offset) for c, r in self._places()], cursor)
+            places = [(c, r.offset) for c, r in self._places()]
+            self.join_early(places)
+            if self.effects.has_effects:
+                self._count(places, cursor)
         self._finish_quietly()
         if cursor is not None:
             self._withheld.settle(cursor.task)
@@ -112,11 +127,24 @@ class Failing:
         return [] if cursor is None or record is None else [(cursor, record)]
 
     def _count(self, places: list[tuple[Cursor, int]], cursor: Cursor) -> None:
-        """Let what was sent count: at once, or where acks come by hand, in the order of events."""
-        if self.enable_acks or cursor.acks is None:
-            cursor.finish()
+        """Let what was sent count: at once, or where acks are out of order, in the order of events.
+
+        Who acknowledges then calls `acknowledge`, or settles what is held back.
+        """
+        if cursor.acks is None:
+            self.effects.finish()
         else:
-            self._withheld.hold(places, cursor.hold())
+            self._withheld.hold(places, self.effects.hold())
+
+    def hold_mark(self, mark: Mark, cursor: Cursor, offset: int) -> None:
+        """Let a mark count when this offset is acknowledged, and all before it."""
+        self._withheld.hold([(cursor, offset)], Held([], [mark]))
+
+    def join_early(self, places: list[tuple[Cursor, int]]) -> None:
+        """What processors have sent for these events counts with what they do."""
+        if self.early:
+            found = [self.early.pop(place) for place in places if place in self.early]
+            self.effects.noted.extend(found)
 
     def split(self) -> bool:
         """The list in progress failed for good: hand its events out one by one; is it a list?
@@ -149,6 +177,12 @@ class Failing:
             self._ack_record(self.cursor, self.record)
         self.leave()
 
+    def acknowledge(self, cursor: Cursor, record: Any) -> None:
+        """Where acks are out of order: this record is done, and others may count now."""
+        if cursor.acks is not None:
+            cursor.acks.done(record.offset)
+            self._withheld.settle(cursor.task)
+
     def _ack_record(self, cursor: Cursor, record: Any) -> None:
         if cursor.acks is not None:
             cursor.acks.done(record.offset)
@@ -165,7 +199,7 @@ class Failing:
             return False
         message = Message.of_record(cursor.tp, record)
         await self.channel.on_key_decode_error(exc, message)
-        cursor.undo()
+        self.effects.undo()
         if self.sees_forwarded:
             self.was_seen(cursor, record, cursor)
         return await self._leaves_out(cursor, record, exc)
@@ -202,14 +236,12 @@ class Failing:
 
         What others have done that are in the same list is on the cursor, too, and finishes later.
         """
-        others = cursor.has_effects
+        others = self.effects.has_effects
         seen = self.sees_forwarded and self.was_seen(cursor, record, cursor)
         if not seen and not await self._leaves_out(cursor, record, error):
             self.undecoded = error
             raise error
-        if not others and cursor.has_effects and cursor.task.alive:
+        if not others and self.effects.has_effects and cursor.task.alive:
             self._count([(cursor, record.offset)], cursor)
-        if cursor.acks is not None:
-            cursor.acks.done(record.offset)
-            self._withheld.settle(cursor.task)
+        self.acknowledge(cursor, record)
         self.leave()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from faust._machines.acks import Acks
 from faust._machines.effects import Cursor, TaskRun
+from faust._machines.withheld import Withheld
 from faust._values import TP
 
 __all__ = ["BatchLike", "Feed", "Picked"]
@@ -57,6 +58,7 @@ class Feed:
         "on_push",
         "parts",
         "queue",
+        "withheld",
     )
 
     def __init__(self, name: str, on_release: Callable[[TP, int], None]) -> None:
@@ -74,6 +76,8 @@ class Feed:
         #: are); returns what it had of it.
         self.on_push: Callable[[Cursor, BatchLike], None] | None = None
         self.on_drop: Callable[[TaskRun | None], list[tuple[Cursor, BatchLike]]] = _had_nothing
+        #: What the streams that read it hold back until it is acknowledged, and all before it.
+        self.withheld = Withheld()
         self._on_release = on_release
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._current: tuple[Cursor, BatchLike, Iterator[Any] | None] | None = None

@@ -73,7 +73,7 @@ async def iterate_records(
                 except Skip:
                     value = SKIPPED
             if value is SKIPPED:
-                cursor.acks.done(record.offset)  # type: ignore[union-attr]
+                stream.acknowledge(cursor, record)
                 if task.alive:
                     _finish_record(stream, cursor, record)
                 stream.leave()
@@ -96,11 +96,10 @@ async def iterate_records(
 
 
 def _finish_record(stream: Stream[Any], cursor: Cursor, record: Any) -> None:
-    """Finish an event: at once, or, where acks come by hand, hold its effects until then."""
+    """Finish an event: at once, or hold its effects until it and all before it are acknowledged."""
     acks = cursor.acks
     assert acks is not None
     if stream.enable_acks:
         cursor.finish()
         acks.done(record.offset)
-        return
     stream.hold_effects(cursor, [(cursor, record.offset)])

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from faust._machines.buffering import Buffer
 from faust._machines.effects import Cursor
+from faust._machines.outputs import EventOutputs
 from faust._plain import iterate_plain
+from faust._values import ProcessingGuarantee
 from faust.exceptions import KeyDecodeError, Skip
 from faust.streams import SKIPPED, Stream, _current
 from faust.utils.times import Seconds, want_seconds
@@ -55,6 +57,9 @@ class _Taker:
         self.limit = max(stream.channel.maxsize, max_)
         self.load = stream.channel.value_loader()
         self.clock = stream.app.clock.monotonic
+        exact = stream.app.conf.processing_guarantee is ProcessingGuarantee.EXACTLY_ONCE
+        #: Must the events of a list be of one task?  What it does belongs to one commit then.
+        self.one_task = stream.may_write or exact
 
     async def run(self) -> AsyncIterator[list[Any]]:
         """Fill buffers, hand out the first that is full, due or in the way; finish it; go on."""
@@ -127,10 +132,9 @@ class _Taker:
             value = await self._decode(cursor, record)
             stream.pending = None
             if value is SKIPPED:
-                if cursor.acks is not None:
-                    cursor.acks.done(record.offset)
+                stream.acknowledge(cursor, record)
                 continue
-            key = cursor.task.incarnation if self.stream.may_write else 0
+            key = cursor.task.incarnation if self.one_task else 0
             buffer = buffers.get(key)
             if buffer is None:
                 buffer = buffers[key] = Buffer(self.max, self.within)
@@ -167,8 +171,20 @@ class _Taker:
             value = await stream.process(value)
         except Skip:
             value = SKIPPED
+        self._set_aside(cursor, record, is_left_out=value is SKIPPED)
         stream.end_event()
         return value
+
+    def _set_aside(self, cursor: Cursor, record: Any, *, is_left_out: bool) -> None:
+        """What processors have sent counts when the list does that the event will be in."""
+        stream = self.stream
+        for mark in [each for each in stream.effects.noted if isinstance(each, EventOutputs)]:
+            stream.effects.noted.remove(mark)
+            mark.forget_event()
+            if is_left_out:
+                stream.hold_mark(mark, cursor, record.offset)
+            else:
+                stream.early[cursor, record.offset] = mark
 
     async def _wait(self, wait: Callable[[], Awaitable[bool]]) -> bool:
         deadlines = [b.deadline for b in self.stream.buffers.values() if b.deadline is not None]
@@ -220,8 +236,7 @@ class _Taker:
         kept: list[Item] = []
         for cursor, record, value in items:
             if self.stream.was_seen(cursor, record, lead):
-                if cursor.acks is not None:
-                    cursor.acks.done(record.offset)
+                self.stream.acknowledge(cursor, record)
             else:
                 kept.append((cursor, record, value))
         return kept if not kept or kept[-1][0] is lead else self._with_last(kept, lead)
@@ -236,16 +251,18 @@ class _Taker:
 
     def _finish(self) -> None:
         stream = self.stream
-        if stream.task is not None and stream.task.alive and stream.cursor is not None:
-            if stream.enable_acks:
-                stream.cursor.finish()
-            else:
-                needs = [(c, r.offset) for c, r, _ in stream.taken if c.task is stream.task]
-                stream.hold_effects(stream.cursor, needs)
+        lead, alive = stream.cursor, stream.task is not None and stream.task.alive
+        needs = [(c, r.offset) for c, r, _ in stream.taken if c.task is stream.task]
+        if alive and lead is not None:
+            stream.join_early(needs)
+            if stream.enable_acks and not stream.shared:
+                stream.effects.finish()
         if stream.enable_acks:
             for cursor, record, _ in stream.taken:
                 if cursor.task.alive and cursor.acks is not None:
                     cursor.acks.done(record.offset)
+        if alive and lead is not None:
+            stream.hold_effects(lead, needs)
         stream.events_total += len(stream.taken)
         stream.taken = []
         stream.end_event()

@@ -128,6 +128,8 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         self.processors = list(processors or ())
         self._on_start = on_start
         self._feed = feed
+        if feed is not None:
+            self._withheld = feed.withheld
         #: The stream that goes on where this one forwards to, and the other way round.
         self.forwarded_to: Stream[Any] | None = None
         self.upstream: Stream[Any] | None = None
@@ -180,12 +182,6 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
             self.event = self.make_event(record, self.cursor, value)
             self._event_of = record
         return self.event
-
-    @property
-    def effects(self) -> Effects:
-        """What the event in progress does is kept here, until it is finished or undone."""
-        assert self.cursor is not None
-        return self.cursor
 
     def events_in_progress(self) -> list[Event[Any]]:
         """The event being processed, or those of the list that `take` has handed out."""
@@ -250,9 +246,14 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
     def finished(self) -> None:
         """The agent's function returned: its last event is finished."""
         if self.inside or self.taken:
-            if self.cursor is not None:
-                self.cursor.finish()
+            cursor = self.cursor
+            if cursor is not None:
+                places = [(c, r.offset) for c, r in self._places()]
+                self.join_early(places)
+                self._count(places, cursor)
             self._finish_quietly()
+            if cursor is not None:
+                self._withheld.settle(cursor.task)
 
     def drop_task(self, task: TaskRun) -> None:
         """A task is over: what this stream holds of it no longer counts."""
@@ -261,6 +262,9 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         if self.task is task:
             self.replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
+            self.own_effects.undo()
+        for place in [place for place in self.early if place[0].task is task]:
+            self.early.pop(place).take_back()
         if self.singles:
             self.singles = deque(item for item in self.singles if item[0].task is not task)
         for buffer in self.buffers.values():
@@ -336,6 +340,7 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
     def open_feed(self) -> Feed | None:
         if self._feed is None and getattr(self.channel, "is_topic", False):
             self._feed = self.app.subscribe(self.channel, self.reader)
+            self._withheld = self._feed.withheld
         if self._feed is not None:
             self._ack_unfinished()
         return self._feed
@@ -576,8 +581,8 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
 
     def hold_effects(self, cursor: Cursor, needs: Sequence[tuple[Cursor, int]]) -> None:
         """Hold back what the event in progress did until all of ``needs`` is acknowledged."""
-        if cursor.has_effects:
-            self._withheld.hold(needs, cursor.hold())
+        if self.effects.has_effects:
+            self._withheld.hold(needs, self.effects.hold())
         self._withheld.settle(cursor.task)
 
     def outstanding(self, feed: Feed) -> int:
@@ -595,7 +600,7 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         offset = event.message.offset
         here = self.inside and self.cursor is cursor and self.record is not None
         if here and self.record.offset == offset:
-            self._withheld.hold([(cursor, offset)], cursor.hold())
+            self._withheld.hold([(cursor, offset)], self.effects.hold())
         cursor.acks.done(offset)
         self._withheld.settle(cursor.task)
         self._feed.acked()

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from faust._core.at_once import at_once
 from faust._machines.failures import Again, Aside, Failures, Fate, Plan, plan_for
 from faust._machines.retry import RetryPolicy
 from faust.agents.retries import visit_of
@@ -86,6 +87,7 @@ class Actor:
         self.index = index
         self.restarts = 0
         self.ended = False
+        self._processors = list(stream.processors)
         self._timeouts = Timeouts(self, agent.app.clock, agent.event_timeout)
 
     @property
@@ -138,6 +140,10 @@ class Actor:
         return None if cursor is None or record is None else (cursor.tp, record.offset)
 
     async def _run_once(self) -> None:
+        # What its code has put between (echo, filters), it puts there again.
+        self.stream.processors[:] = self._processors
+        if self.stream.forwarded_to is not None:
+            self.stream.forwarded_to.processors.clear()
         try:
             result = self.agent.fun(self.stream)
             if hasattr(result, "__aiter__"):
@@ -193,7 +199,8 @@ class Actor:
             await self._try_again(exc, stream, failures, step.delay)
         elif step is Fate.CRASH:
             if stream.inside:
-                await self.agent.answer_error(stream, exc)
+                with at_once():  # the event is not committed, and who asks waits for an answer
+                    await self.agent.answer_error(stream, exc)
             where = self._where(stream)
             stream.failed(redeliver=True)
             raise self._failure(exc, where, failures.count) from exc

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
+from faust._core.at_once import at_once
 from faust._core.names import module_name_of
 from faust._values import TP
 from faust.agents.actor import Actor
@@ -313,12 +314,13 @@ class Agent(Askable, Policies, PartitionHooks, Service):
         self._sinks.add(sink)
 
     async def call_on_error(self, exc: Exception) -> None:
-        """Tell who asked to be told."""
-        await self.app._on_agent_error(self, exc)
-        if self._on_error is not None:
-            result = self._on_error(self, exc)
-            if isawaitable(result):
-                await result
+        """Tell who asked to be told.  What they send is not taken back with the event."""
+        with at_once():
+            await self.app._on_agent_error(self, exc)
+            if self._on_error is not None:
+                result = self._on_error(self, exc)
+                if isawaitable(result):
+                    await result
 
     async def answer_error(self, stream: Stream[Any], exc: Exception) -> None:
         """The event is left out: if it was a request, its caller need not wait any longer."""

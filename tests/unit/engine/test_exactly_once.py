@@ -12,6 +12,7 @@ import pytest
 from engine_world import World
 
 from faust._values import TP
+from faust.agents.replies import AgentError
 from faust.exceptions import BrokerUnavailable, ProducerFenced, ProducerSendError
 from tests.support.virtual_time import send_all, until, virtual
 
@@ -183,6 +184,137 @@ async def test_the_events_of_a_list_send_together(world: World) -> None:
         gate.set()
         await until(lambda: visible(world) == ["a", "b", "c"])
         assert committed(world, app) == 3
+
+
+@virtual
+async def test_concurrent_instances_send_in_the_order_of_offsets(world: World) -> None:
+    app = exact(world, broker_commit_interval=0.2)
+    source, sink = topics(app)
+    gates = {value: asyncio.Event() for value in "abc"}
+    inside: list[str] = []
+
+    @app.agent(source, name="concurrent", concurrency=3)
+    async def concurrent(stream: Any) -> None:
+        async for value in stream:
+            await sink.send(value=value)
+            inside.append(value)
+            await gates[value].wait()
+
+    async with app:
+        await send_all(source, "abc")
+        await until(lambda: len(inside) == 3)
+        gates["b"].set()
+        await asyncio.sleep(2.0)
+        assert not visible(world, committed=False), "a is in progress, and nothing is committed"
+        gates["a"].set()
+        await until(lambda: committed(world, app) == 2)
+        assert sorted(visible(world, committed=False)) == ["a", "b"]
+        gates["c"].set()
+        await until(lambda: committed(world, app) == 3)
+        assert sorted(visible(world, committed=False)) == ["a", "b", "c"]
+
+
+@virtual
+async def test_what_one_of_several_instances_undoes_is_its_own(world: World) -> None:
+    app = exact(world, broker_commit_interval=0.2, agent_error_backoff=0.1)
+    source, sink = topics(app)
+    inside = asyncio.Event()
+    failures = ["once"]
+
+    @app.agent(source, name="concurrent", concurrency=2)
+    async def concurrent(stream: Any) -> None:
+        async for value in stream:
+            await sink.send(value=value)
+            if value == "a":
+                await inside.wait()
+            elif failures:
+                failures.pop()
+                inside.set()
+                raise RuntimeError("on purpose")
+
+    async with app:
+        await send_all(source, "ab")
+        await until(lambda: committed(world, app) == 2)
+        assert sorted(visible(world, committed=False)) == ["a", "b"]
+
+
+@virtual
+async def test_what_processors_send_counts_with_the_list_their_event_is_in(world: World) -> None:
+    app = exact(world, broker_commit_interval=0.2, agent_error_backoff=0.1)
+    source, sink = topics(app)
+    failures = ["once"]
+    lists: list[list[str]] = []
+
+    @app.agent(source, name="echoes")
+    async def echoes(stream: Any) -> None:
+        async for values in stream.echo(sink).take(2, within=60.0):
+            lists.append(values)
+            if failures:
+                failures.pop()
+                raise RuntimeError("on purpose")
+
+    async with app:
+        await send_all(source, "abc")
+        await until(lambda: committed(world, app) == 2)
+        assert visible(world, committed=False) == ["a", "b"]
+        await asyncio.sleep(2.0)
+        assert visible(world, committed=False) == ["a", "b"]
+        await send_all(source, "d")
+        await until(lambda: committed(world, app) == 4)
+        assert visible(world, committed=False) == ["a", "b", "c", "d"]
+        assert lists == [["a", "b"], ["a", "b"], ["c", "d"]]
+
+
+@virtual
+async def test_a_list_of_an_agent_without_tables_is_of_one_task(world: World) -> None:
+    app = exact(world, broker_commit_interval=0.2)
+    source = app.topic("source", internal=True, partitions=2, value_type=str)
+    lists: list[list[str]] = []
+
+    @app.agent(source, name="takes", concurrency=2)
+    async def takes(stream: Any) -> None:
+        async for values in stream.take(2, within=1.0):
+            lists.append(values)
+
+    async with app:
+        await send_all(source, ["a"], partition=0)
+        await send_all(source, ["b"], partition=1)
+        await until(lambda: len(lists) == 2)
+
+
+@virtual
+async def test_who_is_told_of_an_error_may_send_at_once(world: World) -> None:
+    app = exact(world, broker_commit_interval=60.0)
+    source, sink = topics(app)
+
+    async def tell(agent: Any, exc: BaseException) -> None:
+        await sink.send(value=str(exc))
+
+    @app.agent(source, name="fails", on_error=tell, error_policy="skip")
+    async def fails(stream: Any) -> None:
+        async for _ in stream:
+            raise RuntimeError("on purpose")
+
+    async with app:
+        await send_all(source, ["a"])
+        await until(lambda: visible(world) == ["on purpose"])
+
+
+@virtual
+async def test_who_asks_hears_that_its_event_is_skipped(world: World) -> None:
+    app = exact(world)
+    source, _ = topics(app)
+
+    @app.agent(source, name="fails", error_policy="skip")
+    async def fails(stream: Any) -> Any:
+        async for value in stream:
+            if value:
+                raise RuntimeError("on purpose")
+            yield value
+
+    async with app:
+        with pytest.raises(AgentError, match="on purpose"):
+            await fails.ask("a")
 
 
 @virtual
