@@ -121,7 +121,8 @@ class Fetcher:
             if attempt:
                 logger.warning("Fetching goes on: the broker answers again")
                 attempt = 0
-            self.last_answer = self._clock.monotonic()
+            unheard = self._reader.unheard_since()
+            self.last_answer = self._clock.monotonic() if unheard is None else unheard
             for tp, error in fetched.errors.items():
                 await self._handle_error(tp, error)
             if fetched.batches or fetched.positions or fetched.ends:

@@ -297,6 +297,14 @@ class Reader(ABC):
             BrokerUnavailable: no leader of any partition answers; positions are unchanged.
         """
 
+    def unheard_since(self) -> float | None:
+        """Return since when no broker has answered, although one was asked (monotonic).
+
+        ``None`` where the last answer of `fetch` was a broker's: the default, for drivers whose
+        `fetch` raises as soon as there is no answer.
+        """
+        return None
+
     @abstractmethod
     async def close(self) -> None:
         """Stop; a `fetch` that waits returns empty."""

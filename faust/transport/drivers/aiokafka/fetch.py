@@ -56,6 +56,8 @@ __all__ = ["KafkaReader"]
 
 #: How long a fetch that finds nothing waits at the broker.
 _LONG_POLL_SECONDS = 0.25
+#: Without an answer for so long, a fetch is one that nobody has answered.
+_ANSWERED_WITHIN = 2.0
 #: Requests under way at one node.
 _LANES = 3
 _numbers = count(1)
@@ -77,6 +79,8 @@ class KafkaReader(Reader):
         self._scheduled = False
         self._failing_since: float | None = None
         self._failure: BaseException | None = None
+        #: When a broker last answered, or was not asked for anything.
+        self._heard_at = self._clock.monotonic()
         self._closed = False
         cluster.watch(self)
 
@@ -150,6 +154,17 @@ class KafkaReader(Reader):
             await asyncio.wait(tasks)
         for number in range(_LANES):
             self._cluster.connections.drop_lane(f"{self._name}-{number}", abort=True)
+
+    def unheard_since(self) -> float | None:
+        """Return since when no node has answered, although a fetch waits for one.
+
+        A fetch that finds nothing is answered after a quarter of a second.
+        """
+        now = self._clock.monotonic()
+        waiting = any(not part.paused and part.error is None for part in self._parts.values())
+        if not waiting:
+            self._heard_at = now
+        return self._heard_at if now - self._heard_at > _ANSWERED_WITHIN else None
 
     def _deliver(self) -> Delivery:
         """Take what lies here of the partitions that are not paused, up to ``max_bytes``."""
@@ -280,6 +295,7 @@ class KafkaReader(Reader):
         else:
             self._resting.recovered(node)
             self._failing_since = None
+            self._heard_at = self._clock.monotonic()
             lost = [part for part, position in asked if not self._file(part, position, answered)]
             for part in lost:
                 await self._check_range(part)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from faust._values import TP
+from faust.testing.clock import VirtualClock, run_virtual
 from faust.transport.base import ReaderOptions, TransportOptions
 from faust.transport.drivers.aiokafka.cluster import Leader
 from faust.transport.drivers.aiokafka.fetch import KafkaReader
@@ -72,3 +73,33 @@ def test_partitions_are_asked_for_when_all_requests_end_at_one_instant() -> None
         await reader.close()
 
     asyncio.run(main())
+
+
+def test_it_is_known_since_when_no_node_has_answered_long_before_a_request_has_failed() -> None:
+    """A connection that swallows everything looked like one on which nothing comes."""
+
+    async def main() -> None:
+        cluster = FakeCluster()
+        cluster.options = TransportOptions(clock=VirtualClock.current())
+        tp = TP("topic", 0)
+        reader = KafkaReader(cluster, ReaderOptions())  # type: ignore[arg-type]  # a fake
+        await asyncio.sleep(100)
+        assert reader.unheard_since() is None, "nobody was asked"
+        reader.assign({tp: 0})
+        await asyncio.sleep(1)
+        assert reader.unheard_since() is None
+        await asyncio.sleep(10)
+        assert reader.unheard_since() == 100
+        reader.pause([tp])
+        assert reader.unheard_since() is None, "nothing is wanted"
+        reader.resume([tp])
+        await asyncio.sleep(10)
+        assert reader.unheard_since() == 111
+        cluster.connections.answer.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert reader.unheard_since() is None
+        cluster.connections.answer.clear()
+        await reader.close()
+
+    run_virtual(main())
