@@ -21,18 +21,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faust._engine.callbacks import Callbacks
+from faust._engine.heartbeats import Heartbeats
 from faust._engine.holdings import Holdings, sentence
 from faust._engine.subscribed import Subscribed, Subscription
 from faust._machines.causes import STARTING
 from faust._machines.copartition import TaskId
 from faust._machines.retry import backoff
 from faust.exceptions import (
-    BrokerError,
-    BrokerUnavailable,
     MemberIdRequired,
     RebalanceInProgress,
     RejoinError,
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
     from faust.assignor.partition_assignor import Assignment, PartitionAssignor
-    from faust.transport.base import Membership, Transport
+    from faust.transport.base import Membership, Round, Transport
 
-__all__ = ["Rebalancer", "Subscription"]
+__all__ = ["Callbacks", "Rebalancer", "Subscription"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,21 +56,9 @@ LOOK_INTERVAL = 30.0
 #: looks again after so many seconds (KIP-441: ``probing.rebalance.interval.ms``).
 PROBING_INTERVAL = 600.0
 
-
-class Callbacks(NamedTuple):
-    """What the main loop does about a rebalance: coroutine functions there.
-
-    ``begun`` and ``planned`` (seconds that the leader's plan took, error) are functions there;
-    ``disown`` alone is called on the I/O loop: it says that nothing of some tasks counts any more.
-    """
-
-    revoke: Callable[[frozenset[TaskId], str], Coroutine[Any, Any, None]]
-    assign: Callable[[frozenset[TaskId], Assignment, int], Coroutine[Any, Any, None]]
-    lost: Callable[[str], Coroutine[Any, Any, None]]
-    crash: Callable[[BaseException], Coroutine[Any, Any, None]]
-    disown: Callable[[frozenset[TaskId]], None]
-    begun: Callable[[], None]
-    planned: Callable[[float, BaseException | None], None]
+#: Which part of the session time-out a leader may take for its plan; the double, and so on, where
+#: it has not been enough.
+SYNC_PATIENCE = 0.2
 
 
 class Rebalancer:
@@ -78,7 +66,6 @@ class Rebalancer:
 
     Attributes:
         rounds: Rebalances so far.
-        last_heartbeat: When one last succeeded (monotonic).
         lags: For each task of which there is local state here, how many changelog records that is
             behind what is committed; told whenever the group is joined.  To be replaced as a whole,
             from any thread, by whoever keeps these copies; tasks that are active here are left out.
@@ -110,7 +97,6 @@ class Rebalancer:
         self._url = url
         self._app_version = app_version
         self._static = static
-        self._heartbeat_interval = heartbeat_interval
         self._session_timeout = session_timeout
         self._revoke_patience = revoke_patience
         self._late: set[asyncio.Future[None]] = set()
@@ -118,7 +104,18 @@ class Rebalancer:
         self._holdings = Holdings()
         self.lags: Mapping[TaskId, int] = {}
         self.rounds = 0
-        self.last_heartbeat = clock.monotonic()
+        self._wake = asyncio.Event()
+        self._heartbeats = Heartbeats(
+            clock,
+            membership,
+            heartbeat_interval,
+            session_timeout,
+            is_due=lambda: not self._joining and self.generation >= 0,
+            on_round=self._wake.set,
+            on_gone=self._is_out,
+            on_silence=lambda reason: self._is_out(reason) if self.owned else None,
+            on_error=lambda exc: self._bridge.call_main(self._callbacks.crash, exc),
+        )
         #: Tells us from an earlier process of the same static member.
         self._process = uuid4().hex[:8]
         #: What we read, as we joined with it.
@@ -126,12 +123,13 @@ class Rebalancer:
         self._joining = False
         self._member_id = ""
         self._gone: str = ""
-        self._wake = asyncio.Event()
         #: Why we have asked for a round ("" if others have), and how often.
         self._reason = STARTING
         self._asks = 0
+        #: How often in a row a leader has given no plan in time.
+        self._slow_plans = 0
         self._began: float | None = None
-        self._last_round = clock.monotonic()
+        self._probing_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         #: Has the main loop heard of the rebalance that is under way?
@@ -154,7 +152,7 @@ class Rebalancer:
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._run(), name="faust-rebalancer"),
-            loop.create_task(self._heartbeats(), name="faust-heartbeats"),
+            loop.create_task(self._heartbeats.run(), name="faust-heartbeats"),
             loop.create_task(self._look_now_and_then(), name="faust-topics"),
         ]
 
@@ -210,7 +208,7 @@ class Rebalancer:
                 if attempt == 0:
                     logger.warning("The group waits for the broker: %s", exc)
                 attempt += 1
-                self._check_session()
+                self._heartbeats.check()
                 if self._gone:
                     await self._lose(self._gone)
                 await self._clock.sleep(backoff(attempt, 0.1, 5.0))
@@ -241,10 +239,11 @@ class Rebalancer:
         self._begun = False
         added = difference.added
         await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
-        self._last_round, self._began = self._clock.monotonic(), None
+        now, self._began = self._clock.monotonic(), None
+        self._probing_at = now + PROBING_INTERVAL
         logger.info(
             "Rebalance %d: generation %d in %.2f s, because %s",
-            self.rounds, generation, self._last_round - began,
+            self.rounds, generation, now - began,
             sentence(difference, assignment, kept=kept),
         )  # fmt: skip
         if difference.revoked:
@@ -301,12 +300,39 @@ class Rebalancer:
             plan = None
             if joined.is_leader and not joined.skip_assignment:
                 plan = await self._plan(joined.members)
-            data = await self._membership.sync(joined.generation, plan)
-            self.last_heartbeat = self._clock.monotonic()
+            if self.owned:
+                # What stays goes on committing, also should this generation never get a plan: the
+                # leader has seen in our claim what is open here, and withholds it from others.
+                self._holdings.generation = joined.generation
+            data = await self._sync(joined, plan)
+            self._heartbeats.heard()
             self._gone = ""
             return self._assignor.assignment(data), joined.generation
         finally:
             self._joining = False
+
+    async def _sync(self, joined: Round, plan: Any) -> bytes:
+        """Wait for the plan; ask for another round where it does not come.
+
+        A leader that dies here is missed only when its session times out, and until then a broker
+        takes no commits of anybody.  While a round is prepared, it takes them.
+        """
+        syncing = asyncio.ensure_future(self._membership.sync(joined.generation, plan))
+        patience = self._session_timeout * SYNC_PATIENCE * 2**self._slow_plans
+        waiting = asyncio.ensure_future(self._clock.sleep(patience))
+        try:
+            await asyncio.wait({syncing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if syncing.done() or joined.is_leader:
+                data = await syncing
+                self._slow_plans = 0
+                return data
+        finally:
+            waiting.cancel()
+            syncing.cancel()
+        await asyncio.gather(syncing, return_exceptions=True)
+        self._slow_plans += 1
+        self.request_rejoin(f"the leader has given no plan for {patience:.1f} s")
+        raise RebalanceInProgress(self._reason)
 
     async def _check_identity(self, member_id: str) -> None:
         """Whoever joins under a new id has been out of the group: others had its tasks since.
@@ -331,6 +357,10 @@ class Rebalancer:
             seconds = time.perf_counter() - began
             self._bridge.post_main(self._callbacks.planned, seconds, error)
 
+    def _is_out(self, reason: str) -> None:
+        self._gone = self._gone or reason
+        self._wake.set()
+
     async def _wait_for_next_round(self) -> None:
         while not self._wake.is_set():
             await self._wake.wait()
@@ -346,35 +376,6 @@ class Rebalancer:
             logger.warning("Lost %d tasks: %s", len(lost), reason)
         await self._bridge.call_main(self._callbacks.lost, reason)
 
-    # -- heartbeats -----------------------------------------------------------------------
-
-    async def _heartbeats(self) -> None:
-        while True:
-            await self._clock.sleep(self._heartbeat_interval)
-            if self._joining or self.generation < 0:
-                continue
-            try:
-                await self._membership.heartbeat()
-                self.last_heartbeat = self._clock.monotonic()
-            except RebalanceInProgress:
-                self.last_heartbeat = self._clock.monotonic()
-                self._wake.set()
-            except RejoinError as exc:
-                if not self._joining:
-                    self._gone = f"the group no longer knows us ({exc})"
-                    self._wake.set()
-            except BrokerUnavailable:
-                self._check_session()
-            except BrokerError as exc:
-                await self._bridge.call_main(self._callbacks.crash, exc)
-                return
-
-    def _check_session(self) -> None:
-        silent = self._clock.monotonic() - self.last_heartbeat
-        if silent > self._session_timeout and not self._gone and self.owned:
-            self._gone = f"no heartbeat has succeeded for {silent:.0f} s"
-            self._wake.set()
-
     # -- what others have changed ----------------------------------------------------------
 
     async def _look_now_and_then(self) -> None:
@@ -388,10 +389,7 @@ class Rebalancer:
                 continue
             if changed:
                 self.request_rejoin(f"topics changed: {', '.join(changed)}")
-            elif (
-                self._holdings.warming
-                and self._clock.monotonic() - self._last_round > PROBING_INTERVAL
-            ):
+            elif self._holdings.warming and self._clock.monotonic() > self._probing_at:
                 self.request_rejoin("it is looked again whether copies have caught up")
 
     def __repr__(self) -> str:
