@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sqlite3
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ async def test_an_event_is_not_lost_that_writes_a_table_with_other_partitions_th
 ) -> None:
     world.create("numbers", 2)
     app = world.app(topic_partitions=5, agent_error_retries=0)
-    holder = [app.Table("counts", default=int, key_type=str, value_type=int)]
+    holder = deque([app.Table("counts", default=int, key_type=str, value_type=int)])
 
     @app.agent(app.topic("numbers", value_type=int), name="count")
     async def count(values: Any) -> None:
