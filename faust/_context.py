@@ -144,8 +144,8 @@ class AppContext(Protocol):
     def read_into(self, topic: Any, reader: str, feed: Feed) -> None:
         """Let what a reader reads of a further topic arrive in a feed that it has already."""
 
-    async def headers_from(self, tp: TP, start: int) -> list[Headers]:
-        """Return the headers of the records of a partition, from an offset to its end now."""
+    async def headers_from(self, tp: TP, start: int) -> list[tuple[int, Headers]]:
+        """Return offsets and headers of a partition's records, from an offset to its end now."""
 
     async def ensure_sending(self) -> None:
         """See to it that sending works: start what is needed in client mode."""

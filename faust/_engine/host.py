@@ -133,8 +133,8 @@ class Host(Connected):
         """Let what a reader reads of a further topic arrive in a feed that it has already."""
         self.topics.read_into(topic, reader, feed)
 
-    async def headers_from(self, tp: TP, start: int) -> list[Headers]:
-        """Return the headers of the records of a partition, from an offset to its end now."""
+    async def headers_from(self, tp: TP, start: int) -> list[tuple[int, Headers]]:
+        """Return offsets and headers of a partition's records, from an offset to its end now."""
         assert self.connection is not None
         return await self.connection.bridge.call_io(
             headers_from, self.connection.transport, tp, start

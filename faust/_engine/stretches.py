@@ -61,11 +61,11 @@ async def read_stretch(
         await reader.close()
 
 
-async def headers_from(transport: Transport, tp: TP, start: int) -> list[Headers]:
-    """Return the headers of what lies between an offset and the end, as it is now."""
+async def headers_from(transport: Transport, tp: TP, start: int) -> list[tuple[int, Headers]]:
+    """Return offsets and headers of what lies between an offset and the end, as it is now."""
     end = (await bounds(transport, [tp]))[tp][1]
     return [
-        list(record.headers)
+        (record.offset, list(record.headers))
         async for records in read_stretch(transport, tp, start, end)
         for record in records
     ]

@@ -8,7 +8,9 @@ Under at least once a worker may die after it has put an event aside, and before
 that.  The event is then read again; if it succeeded now, it would count once more when it comes
 back.  So the truth is the retry topic: when a task starts, what waits there is looked through for
 events at or above the committed positions, and these are not handed out from where they were: they
-come back anyway.  (Under exactly once both are one transaction, and there is nothing to look for.)
+come back anyway.  And where the answer to a send was lost, the copy is sent again and may be there
+twice; what was put aside from one place comes back once.  (Under exactly once putting aside and
+committing are one transaction, and there is nothing to look for.)
 """
 
 from __future__ import annotations
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["Returns"]
 
 logger = logging.getLogger(__name__)
+
+#: So many records before the position are looked at for first copies: a second one lies close by.
+LOOK_BACK = 1_000
+#: So many places are remembered for each retry partition.
+COPIES = 10_000
 
 
 class _Part:
@@ -63,6 +70,7 @@ class _Run:
     Attributes:
         known: Is it known what was put aside before?
         aside: Topic -> offsets of events that are not handed out from there: they come back.
+        seen: Retry topic -> from where a copy came -> offset of the first copy.
         held: What waits until that is known, in order.
         working: What waits for time to pass, or for the broker.
     """
@@ -70,9 +78,18 @@ class _Run:
     def __init__(self) -> None:
         self.known = False
         self.aside: dict[str, set[int]] = {}
+        self.seen: dict[str, dict[tuple[str, int], int]] = {}
         self.held: deque[tuple[Cursor, BatchLike]] = deque()
         self.queues: dict[TP, deque[tuple[Cursor, BatchLike]]] = {}
         self.working: set[asyncio.Task[None]] = set()
+
+    def first_copy(self, topic: str, place: tuple[str, int], offset: int) -> int:
+        """Return the offset of the first copy in a retry topic of what came from one place."""
+        seen = self.seen.setdefault(topic, {})
+        first = seen.setdefault(place, offset)
+        if len(seen) > COPIES:
+            del seen[next(iter(seen))]
+        return first
 
 
 class Returns:
@@ -141,6 +158,7 @@ class Returns:
         if cursor.tp.topic not in self._sources:
             self._feed.enqueue(cursor, batch)
             return
+        batch = self._first_copies(run, cursor.tp.topic, batch)
         cursor.waiting += 1
         queue = run.queues.get(cursor.tp)
         if queue is None:
@@ -158,6 +176,15 @@ class Returns:
                 kept.append(record)
         return _Part(kept, batch.data, batch.next_offset)
 
+    @staticmethod
+    def _first_copies(run: _Run, topic: str, batch: BatchLike) -> BatchLike:
+        kept: list[Any] = []
+        for record in batch.records():
+            place = put_aside_at(record.headers)
+            if place is None or run.first_copy(topic, place, record.offset) == record.offset:
+                kept.append(record)
+        return _Part(kept, batch.data, batch.next_offset)
+
     # -- what was put aside before -----------------------------------------------------------
 
     def _must_look(self) -> bool:
@@ -168,8 +195,9 @@ class Returns:
         """Find out what waits in the retry topics; then go on with what was held."""
         for cursor in list(self._feed.cursors.values()):
             if cursor.task is task and cursor.tp.topic in self._sources:
-                for headers in await self._read(cursor.tp, cursor.position):
-                    self._note(task, run, cursor.tp, headers)
+                start = max(0, cursor.position - LOOK_BACK)
+                for offset, headers in await self._read(cursor.tp, start):
+                    self._note(run, cursor, offset, headers)
         found = sum(map(len, run.aside.values()))
         if found:
             logger.info(
@@ -183,14 +211,15 @@ class Returns:
             self._route(run, cursor, batch)
             cursor.waiting -= 1
 
-    def _note(self, task: TaskRun, run: _Run, tp: TP, headers: Any) -> None:
+    def _note(self, run: _Run, copies: Cursor, offset: int, headers: Any) -> None:
         place = put_aside_at(headers)
         if place is None:
             return
-        topic, offset = place
-        cursor = self._feed.cursors.get(TP(topic, tp.partition))
-        if cursor is not None and cursor.task is task and not cursor.is_done(offset):
-            run.aside.setdefault(topic, set()).add(offset)
+        run.first_copy(copies.tp.topic, place, offset)
+        topic, at = place
+        cursor = self._feed.cursors.get(TP(topic, copies.tp.partition))
+        if cursor is not None and cursor.task is copies.task and not cursor.is_done(at):
+            run.aside.setdefault(topic, set()).add(at)
 
     async def _read(self, tp: TP, start: int) -> list[Any]:
         failures = 0

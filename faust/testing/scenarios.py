@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from faust.testing.asking import Asking
 from faust.testing.closing import Closing
 from faust.testing.oracle import Truth
+from faust.testing.poison import Poison
 from faust.testing.recovering import Everywhere, Restoring
 from faust.testing.scenario import Scenario
 from faust.testing.sharing import Learning, Sharing
@@ -361,7 +362,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     each.name: each
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
-        ByHand, Windowed, Learning, Closing, Restoring, Everywhere, Asking,
+        ByHand, Windowed, Learning, Closing, Restoring, Everywhere, Asking, Poison,
     )
 }  # fmt: skip
 

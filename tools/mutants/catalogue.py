@@ -13,6 +13,7 @@ from tools.mutants.mutant import (
     STREAMS,
     Mutant,
     effects,
+    letters,
     sends,
 )
 
@@ -192,5 +193,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if self.owned and member_id != known:",
         "        if self.owned and not member_id:",
         tests=("tests/unit/engine/test_rebalancer.py",),
+    ),
+    # -- events that fail -------------------------------------------------------------------
+    Mutant(
+        "a dead letter is not waited for before the commit",
+        "faust/agents/durable.py",
+        "            sent.claim()\n            await sent\n",
+        "            sent.claim()\n",
+        tests=letters("test_a_topic_for_dead_letters_that_is_away_holds_the_event_back"),
+    ),
+    Mutant(
+        "what a dead letter's event has written is kept",
+        "faust/agents/actor.py",
+        "        stream.undo()\n        if isinstance(step, Aside):",
+        "        if isinstance(step, Aside):",
+        tests=letters("test_a_dead_letter_is_the_original_with_what_went_wrong"),
+    ),
+    Mutant(
+        "an event that was put aside is handled from its source again after a crash",
+        "faust/agents/returns.py",
+        "        return guarantee is not ProcessingGuarantee.EXACTLY_ONCE",
+        "        return guarantee is None",
+        tests=letters("test_an_event_is_not_handled_twice_that_was_put_aside_before_a_crash"),
+    ),
+    Mutant(
+        "of a list that fails all events are dead letters",
+        "faust/_failing.py",
+        "        if len(self.taken) < 2:",
+        "        if self.taken:",
+        tests=letters("test_of_a_list_only_the_event_that_fails_is_a_dead_letter"),
     ),
 )

@@ -8,6 +8,7 @@ __all__ = [
     "COMMITTER",
     "COURIER",
     "EFFECTS",
+    "LETTERS",
     "MACHINE",
     "OUTBOX",
     "OUTPUTS",
@@ -20,11 +21,13 @@ __all__ = [
     "STREAMS",
     "Mutant",
     "effects",
+    "letters",
     "sends",
 ]
 
 EFFECTS = "tests/unit/engine/test_effects.py"
 SENDS = "tests/unit/engine/test_sends_and_commits.py"
+LETTERS = "tests/unit/vocabulary/test_dead_letters.py"
 RESTORE = "tests/machines/test_restore.py"
 
 
@@ -82,6 +85,10 @@ def effects(name: str) -> tuple[str, ...]:
 
 def sends(name: str) -> tuple[str, ...]:
     return (f"{SENDS}::{name}",)
+
+
+def letters(name: str) -> tuple[str, ...]:
+    return (f"{LETTERS}::{name}",)
 
 
 OVERLAY = "faust/stores/overlay.py"

@@ -280,3 +280,34 @@ async def test_an_event_is_not_handled_twice_that_was_put_aside_before_a_crash(
     async with again:
         await until(lambda: again.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
         assert dict(sums.items()) == {"all": 1111}
+
+
+@virtual
+async def test_what_was_put_aside_twice_because_an_answer_was_lost_comes_back_once(
+    world: World,
+) -> None:
+    """(simulation: scenario poison, seed 19)"""
+    app = world.app()
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    failing = [True]
+
+    @app.agent(topic, name="process", error_policy=faust.Retry(2, 10, topic=True))
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+            if failing[0]:
+                raise ValueError(value)
+
+    def after(request: Any) -> None:
+        if request.kind == "produce" and request.subject == TP("shop-process-numbers-retry", 0):
+            world.broker.faults.after = None
+            raise BrokerUnavailable("the answer is lost")
+
+    async with app:
+        world.broker.faults.after = after
+        await send_all(topic, [7], partition=0)
+        await until(lambda: len(world.records("shop-process-numbers-retry")) == 2)
+        failing[0] = False
+        await until(lambda: app.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
+        assert dict(sums.items()) == {"all": 7}
