@@ -112,11 +112,6 @@ DIFFERENCES = (
     ),
     Difference(
         "Delivery and rebalancing",
-        "`table_standby_replicas` keeps warm copies.",
-        setting("table_standby_replicas", where=lambda fact: fact.value != 0),
-    ),
-    Difference(
-        "Delivery and rebalancing",
         "A first read without a committed offset may skip events under `latest`.",
         setting("consumer_auto_offset_reset", where=lambda fact: fact.value == "latest"),
     ),

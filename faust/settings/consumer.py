@@ -31,8 +31,11 @@ class ConsumerSettings(Section, title="Consumer"):
         default=None,
         env="CONSUMER_GROUP_INSTANCE_ID",
         since="2.1",
-        text="""A name that stays with this instance: as a static member of the group it gets its
-        partitions back after a restart within ``broker_session_timeout``, without a new round.""",
+        text="""A name that stays with this worker and is no other's: as a static member of the
+        group (KIP-345) it gets its partitions back after a restart within
+        ``broker_session_timeout``, and nothing moves. So it does not leave the group when it stops;
+        where it is not to come back, its partitions wait for that time before others get them.
+        Two workers with one name put each other out.""",
     )
     consumer_metadata_max_age_ms = setting(
         Int(1),

@@ -22,6 +22,8 @@ class TableSettings(Section, title="Tables"):
         default=1,
         env="TABLE_STANDBY_REPLICAS",
         renamed_from=("num_standby_replicas",),
-        text="""How many other workers are to keep a copy of each table's partition, ready to take
-        over. This version keeps none: a partition that moves is restored from its changelog.""",
+        text="""How many other workers keep a copy of each table's partition, ready to take over
+        when its worker is gone; never more than there are other workers. With 0 it is restored from
+        its changelog then. Whatever the number, a partition with tables leaves a living worker only
+        for one that has a copy of it by then.""",
     )

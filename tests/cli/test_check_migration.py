@@ -113,7 +113,6 @@ def test_each_difference_in_an_old_app_is_found_at_its_line(
         (5, "import faust.web.Blueprint"),
         (7, "faust.App()"),
         (10, "setting store"),
-        (11, "setting table_standby_replicas"),
         (12, "setting processing_guarantee"),
         (13, "setting stream_publish_on_commit"),
         (15, "setting misspelled"),
