@@ -109,6 +109,16 @@ class EffectsAgainstModel(RuleBasedStateMachine):
             self.acked.add(self.next)
         self.next, self.inside = self.next + 1, None
 
+    @precondition(lambda self: self.inside is None)
+    @rule(events=st.lists(st.lists(st.tuples(KEYS, CHANGES), max_size=3), min_size=1, max_size=4))
+    def handle(self, events: list[list[tuple[str, Any]]]) -> None:
+        """Some events, one after the other."""
+        for changes in events:
+            self.begin()
+            for key, change in changes:
+                self.write(key, change, written=True)
+            self.finish()
+
     @precondition(lambda self: self.inside is not None and not self.by_hand)
     @rule()
     def fail(self) -> None:
@@ -123,6 +133,13 @@ class EffectsAgainstModel(RuleBasedStateMachine):
         self.acked.add(offset)
         assert self.cursor.acks.done(offset)
         self.withheld.settle(self.run)
+        assert len(self.withheld) == len([o for o in self.done if o >= self.expected_position()])
+
+    @precondition(lambda self: self.by_hand and set(self.done) - self.acked)
+    @rule(data=st.data())
+    def acknowledge_all(self, data: st.DataObject) -> None:
+        for _ in range(len(set(self.done) - self.acked)):
+            self.acknowledge(data)
 
     # -- commits -------------------------------------------------------------------------
 
@@ -140,10 +157,12 @@ class EffectsAgainstModel(RuleBasedStateMachine):
         self.committed = position
         self.store_is_what_the_position_says()
 
+    @precondition(lambda self: self.next > self.committed + 2)
     @rule()
     def crash(self) -> None:
         self.withheld.drop(self.run)
         self.run.close()
+        assert len(self.withheld) == 0
         self.start()
 
     # -- what must hold ------------------------------------------------------------------
