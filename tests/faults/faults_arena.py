@@ -112,11 +112,6 @@ class Arena:
         missing = self.wanted - len(used)
         return [self.cluster.start(next(free)) for _ in range(missing)]
 
-    def rounds(self) -> dict[str, int]:
-        """Return how many rebalances each worker has seen."""
-        answers = {w.name: w.get("/dump/") for w in self.cluster.living()}
-        return {name: answer["rounds"] for name, answer in answers.items() if answer}
-
     async def watch_health(self) -> None:
         """Ask all the time whether the workers are alive; whoever says no is a finding (I8).
 

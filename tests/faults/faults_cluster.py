@@ -27,6 +27,8 @@ __all__ = ["Cluster", "Plan", "WorkerProcess"]
 HERE = Path(__file__).parent
 #: Longer than anything that a worker may take to end by itself (seconds).
 EXIT_PATIENCE = 60.0
+#: A group has settled when there was no rebalance for so long (seconds); how often to look.
+QUIET, SETTLES = 2.0, 15
 #: Lines of each log that a failure shows.
 LOG_LINES = 60
 
@@ -291,6 +293,25 @@ class Cluster:
         if missing:
             found.trouble = f"nobody has the partitions {sorted(missing)}"
         return found
+
+    def rounds(self) -> dict[str, int]:
+        """Return how many rebalances each living worker has seen, as far as it answers."""
+        answers = {worker.name: worker.get("/dump/") for worker in self.living()}
+        return {name: answer["rounds"] for name, answer in answers.items() if answer}
+
+    async def settled(self) -> dict[str, int]:
+        """Wait until no rebalance has followed another for a while; return how many there were.
+
+        When a worker has joined, its tasks come as soon as their tables have been copied.
+        """
+        before = await asyncio.to_thread(self.rounds)
+        for _ in range(SETTLES):
+            await asyncio.sleep(QUIET)
+            now = await asyncio.to_thread(self.rounds)
+            if now == before:
+                break
+            before = now
+        return before
 
     # -- ending --------------------------------------------------------------------------
 

@@ -81,20 +81,21 @@ async def resize(arena: Arena) -> None:
     else:
         async with arena.striking("joins", harmless=True):
             arena.start_missing()
-            await asyncio.sleep(2.0)  # they are not members yet
+            await arena.started()
+            await arena.cluster.settled()
 
 
 async def block(arena: Arena) -> None:
     """An agent sleeps with the whole loop for three sessions: nobody may take its tasks."""
     victim = arena.victim()
-    before, blocked = await asyncio.to_thread(arena.rounds), victim.blocked
+    before, blocked = await arena.cluster.settled(), victim.blocked
     async with arena.striking("time.sleep", harmless=True):
         victim.block(3 * arena.plan.session)
         await arena.cluster.until(
             "the end of a block", lambda: arena.idle or victim.blocked > blocked, 120.0
         )
         victim.block(0.0)
-    after = await asyncio.to_thread(arena.rounds)
+    after = await asyncio.to_thread(arena.cluster.rounds)
     if after != before:
         arena.report.findings.append(f"a blocked loop has made a rebalance: {before}, {after}")
 

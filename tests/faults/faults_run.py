@@ -40,6 +40,7 @@ class Scenario:
         rate: Events a second.
         workers: How many.
         pause: Seconds between two faults, at least and at most.
+        longer: So many times as long as others.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Scenario:
     workers: int = 3
     partitions: int = 6
     pause: tuple[float, float] = REST
+    longer: float = 1.0
 
     def drawn(self, driver: str) -> list[str]:
         """Return the names of the faults with a driver; none: this is not for it."""
@@ -77,6 +79,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         rate=2500.0,
         partitions=10,
         pause=(2.0, 5.0),
+        longer=2.0,  # 300,000 events in two minutes
     ),
     "hand-overs": Scenario(9, ("stop", "kill", "wipe")),
     "blocking": Scenario(11, ("block",)),
@@ -126,7 +129,7 @@ async def fault_run(
         AssertionError: it did not come to an end; the notes have the workers' logs.
     """
     what, random = SCENARIOS[scenario], Random(f"{scenario} {seed}")
-    events = numbered(int(seconds * what.rate), KEYS, seed)
+    events = numbered(int(seconds * what.longer * what.rate), KEYS, seed)
     store = plan.store.partition(":")[0]
     report = Report(
         f"{scenario} on {plan.driver}, {store}, {plan.guarantee}, seed {seed}",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GUARANTEES = ("at_least_once", "exactly_once")
 #: A run may take so much longer than events are sent (seconds).
-MORE = 420.0
+MORE = 600.0
 
 
 class Job(NamedTuple):
