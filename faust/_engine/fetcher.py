@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: An answer is waited for this long; shorter would only cost wake-ups (seconds).
 MAX_WAIT = 0.5
+#: Bytes on their way to the main loop above which nothing more is fetched: it may be blocked, and
+#: then nobody would count them.
+MAX_ON_THE_WAY = 8 << 20
 
 
 class Fetcher:
@@ -53,14 +56,18 @@ class Fetcher:
         self._on_error = on_error
         self._incarnations: dict[TP, int] = {}
         self._changed = asyncio.Event()
+        #: Bytes that were posted to the main loop; and that have arrived there (it counts them).
+        self._posted = self._arrived = 0
+        self._crowded = False
+        self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         #: When an answer last came, on the monotonic clock; read by the watchdog.
         self.last_answer = clock.monotonic()
 
     @property
     def idle(self) -> bool:
-        """Is there nothing to fetch?"""
-        return not self._incarnations
+        """Is there nothing to fetch, or no room for it?"""
+        return not self._incarnations or self._crowded
 
     def running(self) -> list[asyncio.Task[None]]:
         """Return the task that fetches, if it does."""
@@ -110,6 +117,7 @@ class Fetcher:
                 self.last_answer = self._clock.monotonic()
                 self._changed.clear()
                 await self._changed.wait()
+            await self._wait_for_room()
             try:
                 fetched = await self._reader.fetch(MAX_WAIT)
             except RetryableError as exc:
@@ -126,7 +134,26 @@ class Fetcher:
             for tp, error in fetched.errors.items():
                 await self._handle_error(tp, error)
             if fetched.batches or fetched.positions or fetched.ends:
-                self._bridge.post_main(self._deliver, fetched, dict(self._incarnations))
+                size = sum(len(batch.data) for batch in fetched.batches)
+                self._posted += size
+                self._bridge.post_main(self._arrive, fetched, dict(self._incarnations), size)
+
+    async def _wait_for_room(self) -> None:
+        """Wait while the main loop does not take what was fetched for it: it is blocked."""
+        while self._posted - self._arrived > MAX_ON_THE_WAY:
+            self._crowded = True
+            self._room.clear()
+            if self._posted - self._arrived > MAX_ON_THE_WAY:  # it may have taken it just now
+                await self._room.wait()
+            self._crowded = False
+            self.last_answer = self._clock.monotonic()
+
+    def _arrive(self, fetched: Fetched, incarnations: dict[TP, int], size: int) -> None:
+        """On the main loop."""
+        self._arrived += size
+        if self._crowded:
+            self._bridge.post_io(self._room.set)
+        self._deliver(fetched, incarnations)
 
     async def _handle_error(self, tp: TP, error: BrokerError) -> None:
         incarnation = self._incarnations.get(tp)
