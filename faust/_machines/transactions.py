@@ -67,7 +67,7 @@ class TransactionalId:
         That transaction is to be aborted, with the new epoch in its markers.
         """
         self.epoch += 1
-        self.renewed = -1
+        self.renewed = self.timed_out = -1
         self.timeout = timeout
         return self._take() if self.since is not None else None
 

@@ -246,6 +246,28 @@ class FencingConformance(Suite):
         await transaction.commit()
         assert await _values(world, transport, tp) == ["plain", "kept"]
 
+    @scenario
+    async def test_a_producer_that_timed_out_and_has_a_successor_is_fenced(
+        self, world: World
+    ) -> None:
+        transport, name = await world.transport(), world.name("txn")
+        tp = await world.partition(transport)
+        old_producer = _producer(world, transport, name, transaction_timeout=1.0)
+        late = await old_producer.begin()
+        await late.produce(tp, _batch(world, "late"))
+        reader = world.reader(transport)
+        reader.assign({tp: 0})
+        while reader.positions()[tp] < 2:  # the batch, and the marker of the broker's abort
+            await reader.fetch(1.0)
+        successor = await _producer(world, transport, name).begin()
+        await successor.produce(tp, _batch(world, "new"))
+        with pytest.raises(ProducerFenced):
+            await late.commit()
+        with pytest.raises(ProducerFenced):
+            await old_producer.begin()
+        await successor.commit()
+        assert await _values(world, transport, tp) == ["new"]
+
     # -- offsets ----------------------------------------------------------------------------
 
     @pytest.mark.parametrize("what", [what for what in TRANSACTIONAL_OFFSETS if what != UNKNOWN])
