@@ -22,7 +22,7 @@ from faust.exceptions import (
 from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from tests.kafka.driver_support import new_topic, opened, run, unique, until
-from tests.support.rebalancing import a_static_member_restarts
+from tests.support.rebalancing import a_leader_dies_before_it_plans, a_static_member_restarts
 from tools.kafka import KafkaNode
 
 pytestmark = pytest.mark.kafka
@@ -306,6 +306,18 @@ def test_a_static_member_that_restarts_keeps_its_tasks_and_nobody_hears_of_it(
         async with opened(kafka.bootstrap) as transport:
             await a_static_member_restarts(
                 transport, SystemClock(), unique("group"), unique("topic")
+            )
+
+    run(main())
+
+
+def test_what_stays_is_committed_although_the_leader_has_died_before_it_planned(
+    kafka: KafkaNode,
+) -> None:
+    async def main() -> None:
+        async with opened(kafka.bootstrap) as transport:
+            await a_leader_dies_before_it_plans(
+                transport, SystemClock(), unique("group"), unique("topic"), to_the_end=False
             )
 
     run(main())

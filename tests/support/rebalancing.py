@@ -6,15 +6,24 @@ import asyncio
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
+import pytest
+
 from faust._core.clock import Clock
 from faust._core.threads import LoopBridge
 from faust._engine.rebalancer import Callbacks, Rebalancer
 from faust._engine.subscribed import Subscription
 from faust._machines.copartition import TaskId
 from faust.assignor import Assignment, PartitionAssignor
-from faust.transport.base import GroupOptions, TopicSpec, Transport
+from faust.exceptions import RebalanceInProgress
+from faust.transport.base import Commit, GroupOptions, TopicSpec, Transport
 
-__all__ = ["Party", "a_static_member_restarts", "settled"]
+__all__ = [
+    "Party",
+    "a_leader_dies_before_it_plans",
+    "a_static_member_restarts",
+    "settled",
+    "wait",
+]
 
 
 class Party:
@@ -152,3 +161,40 @@ async def a_static_member_restarts(
     for party in parties.values():
         await party.stop()
         assert not party.crashed
+
+
+async def a_leader_dies_before_it_plans(
+    transport: Transport, clock: Clock, group: str, topic: str, *, to_the_end: bool
+) -> None:
+    """The others commit what stays with them, long before the session of the dead one ends."""
+    await transport.create_topic(TopicSpec(topic, 4))
+    one = await Party(transport, clock, group, "a", topic=topic).start()
+    await wait(settled(4, one))
+    two = await Party(transport, clock, group, "b", topic=topic).start()
+    await wait(settled(4, one, two))
+    dead = asyncio.Event()
+
+    async def dies(members: object) -> None:
+        one.rebalancer._tasks[1].cancel()
+        dead.set()
+        await asyncio.Event().wait()
+
+    one.rebalancer._plan = dies  # type: ignore[method-assign]  # SIGKILL after its join
+    mine = next(iter(two.assignments[-1].partitions))
+    three = await Party(transport, clock, group, "c", topic=topic).start()
+    await dead.wait()
+
+    async def commit() -> None:
+        generation = two.rebalancer.generation
+        await two.membership.commit({mine: Commit(1)}, generation=generation)
+
+    await clock.sleep(0.5)
+    with pytest.raises(RebalanceInProgress):
+        await commit()
+    await clock.sleep(4.0)
+    await commit()
+    if to_the_end:
+        await wait(settled(4, two, three))
+    assert "lost" not in two.heard
+    for party in (one, two, three):
+        await party.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import pytest
@@ -10,11 +9,16 @@ from yarl import URL
 
 from faust._engine.holdings import listed
 from faust._machines.copartition import TaskId
-from faust.exceptions import RebalanceInProgress
 from faust.testing.clock import VirtualClock
-from faust.transport.base import Commit, TopicSpec, TransportOptions
+from faust.transport.base import TopicSpec, TransportOptions
 from faust.transport.drivers.memory import MemoryTransport
-from tests.support.rebalancing import Party, a_static_member_restarts, settled, wait
+from tests.support.rebalancing import (
+    Party,
+    a_leader_dies_before_it_plans,
+    a_static_member_restarts,
+    settled,
+    wait,
+)
 from tests.support.virtual_time import virtual
 
 
@@ -113,28 +117,7 @@ async def test_what_a_static_member_gave_up_before_it_died_goes_to_who_waits_for
 async def test_what_stays_is_committed_although_the_leader_has_died_before_it_planned() -> None:
     """A broker takes no commit of a generation that waits for its plan: all stood for a session."""
     transport, clock = await opened("dead-leader")
-    await transport.create_topic(TopicSpec("topic", 4))
-    one = await Party(transport, clock, "g", "a", topic="topic").start()
-    await wait(settled(4, one))
-    two = await Party(transport, clock, "g", "b", topic="topic").start()
-    await wait(settled(4, one, two))
-
-    async def dies(members: object) -> None:
-        one.rebalancer._tasks[1].cancel()
-        await asyncio.Event().wait()
-
-    one.rebalancer._plan = dies  # type: ignore[method-assign]  # SIGKILL after its join
-    mine = next(iter(two.assignments[-1].partitions))
-    three = await Party(transport, clock, "g", "c", topic="topic").start()
-    await clock.sleep(1.0)
-    with pytest.raises(RebalanceInProgress):
-        await two.membership.commit({mine: Commit(1)}, generation=two.rebalancer.generation)
-    await clock.sleep(3.0)
-    await two.membership.commit({mine: Commit(1)}, generation=two.rebalancer.generation)
-    await wait(settled(4, two, three))
-    assert "lost" not in two.heard
-    for party in (one, two, three):
-        await party.stop()
+    await a_leader_dies_before_it_plans(transport, clock, "group", "topic", to_the_end=True)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
