@@ -21,6 +21,8 @@ PROGRESS = 10.0
 #: Added under exactly once on Kafka: a transaction times out, and the broker looks for such.
 TRANSACTIONS = 20.0
 KILL = "SIGKILL"
+#: What no log may contain.
+UNEXPECTED = ("Traceback (most", "was never retrieved", "was never awaited", "[CRITICAL]")
 
 
 @dataclass
@@ -184,8 +186,19 @@ async def judge(
     cluster.start(0)
     await _judge_tables(report, cluster, truth, "restored from nothing")
     await cluster.terminate(*cluster.living())
+    _judge_logs(report, cluster)
     if cluster.tolerated and cluster.tolerated not in cluster.workers[-1].log.read_text():
         report.findings.append(f"the last worker has not said {cluster.tolerated!r}")
+
+
+def _judge_logs(report: Report, cluster: Cluster) -> None:
+    """Nobody may have met an exception that nobody expected."""
+    for worker in cluster.workers:
+        text = worker.log.read_text(errors="replace")
+        for sign in UNEXPECTED:
+            if sign in text:
+                line = next(line for line in text.splitlines() if sign in line)
+                report.findings.append(f"log of {worker.name}: {line.strip()[:200]}")
 
 
 async def _judge_tables(report: Report, cluster: Cluster, truth: Truth, when: str) -> None:

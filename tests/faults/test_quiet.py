@@ -43,6 +43,29 @@ async def take_over(plan: Plan) -> None:
     assert not report.findings, "\n".join(report.findings)
 
 
+def test_a_worker_that_was_stopped_in_order_restores_nothing_and_does_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    asyncio.run(clean_restarts(sqlite_plan(tmp_path)))
+
+
+async def clean_restarts(plan: Plan) -> None:
+    events = numbered(8 * 500, KEYS, seed=2)
+    report = Report("clean restarts", len(events))
+    async with running(plan, events, 500, workers=1) as (cluster, flow, sending):
+        for _ in range(2):
+            await asyncio.sleep(2)
+            await cluster.terminate(*cluster.living())
+            cluster.start(0)
+            await cluster.tables()
+        await settle(report, cluster, flow, sending)
+        for worker in cluster.workers[1:]:
+            assert "Restoring" not in worker.log.read_text(), worker.tail()
+        await judge(report, cluster, flow)
+    assert not report.findings, "\n".join(report.findings)
+    assert report.duplicates == 0
+
+
 @pytest.mark.soak
 def test_after_a_topic_was_idle_for_longer_than_every_time_out_an_event_is_handled_at_once(
     tmp_path: Path,
