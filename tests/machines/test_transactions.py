@@ -50,9 +50,12 @@ def test_after_a_time_out_a_new_epoch_may_be_asked_for_more_than_once() -> None:
 
 
 def test_a_successor_takes_away_the_way_back() -> None:
-    for end in (lambda found: found.tick(20.0), lambda found: found.renew(0)):
+    for is_timed_out in (True, False):
         found = opened()
-        end(found)
+        if is_timed_out:
+            found.tick(20.0)
+        else:
+            found.renew(0)
         found.initialize(10.0)
         with pytest.raises(ProducerFenced):
             found.renew(0)
