@@ -97,8 +97,9 @@ class BrokerSettings(Section, title="Broker"):
         Duration(above_zero=True),
         default=300.0,
         env="BROKER_COMMIT_LIVELOCK_SOFT_TIMEOUT",
-        text="""Seconds without progress, while something is being processed, after which a warning
-        names partition, offset and agent.""",
+        text="""Seconds without progress, while something is being processed or waits to be, after
+        which a warning names agent, partition, offset and the line that waits (again after twice as
+        long, and so on), and ``/ready`` fails. An agent that is slow but goes on is no alarm.""",
     )
     broker_session_timeout = setting(
         Duration(above_zero=True),
@@ -144,6 +145,7 @@ class BrokerSettings(Section, title="Broker"):
         default=None,
         env="BROKER_UNAVAILABLE_TIMEOUT",
         since="2.0",
-        text="""Seconds without any broker after which the app stops with an error. By default it
-        waits for ever, says so now and then, and ``/health`` says so too.""",
+        text="""Seconds without any broker, at the start or later, after which the app stops with an
+        error; a worker's status is 1. By default it waits for ever, says so now and then, and
+        ``/health`` says so too.""",
     )
