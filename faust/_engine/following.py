@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: How long a copy that cannot be kept is left alone (seconds).
 PAUSE_AFTER_FAILURE = 30.0
+#: How long a store is left to whoever has asked for it, before it is looked again (seconds).
+PAUSE_AFTER_LETTING_GO = 10.0
 #: How old a checkpoint may become although nothing changes: it vouches for its position (seconds).
 REFRESH_INTERVAL = 3600.0
 
@@ -196,6 +198,25 @@ class Following:
                 fresh = known._replace(position=self.position, wall_time=now)
                 await self._replay.offload(copy, copy.store.apply, (), fresh)
 
+    async def let_go(self) -> None:
+        """If the owner of the task is on this machine and waits for the store, let it have it."""
+        copy = self._copy
+        if copy is None or not copy.store.is_asked_for:
+            return
+        logger.info(
+            "Table %r partition %d: the store is another process's from now on",
+            self.table.name, self.partition,
+        )  # fmt: skip
+        self.elsewhere = True
+        self._not_before = self._clock.monotonic() + PAUSE_AFTER_LETTING_GO
+        await self._close()
+
+    async def _close(self) -> None:
+        self.settled = True
+        store = await self._detach()
+        if store is not None:
+            await self._bridge.offload(store.close)
+
     async def fail(self, exc: Exception) -> None:
         """It cannot be kept: close the store, and try again some time later."""
         if str(exc) != self._trouble:
@@ -205,10 +226,7 @@ class Following:
                 self.table.name, self.partition, exc,
             )  # fmt: skip
         self._not_before = self._clock.monotonic() + PAUSE_AFTER_FAILURE
-        self.settled = True
-        store = await self._detach()
-        if store is not None:
-            await self._bridge.offload(store.close)
+        await self._close()
 
     # -- the end ----------------------------------------------------------------------------------
 

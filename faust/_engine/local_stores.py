@@ -4,14 +4,16 @@ A store that is handed on stays open: the state of a table in memory would be go
 one on disk would have to be opened again.  Whatever nobody has taken when a rebalance has said who
 needs what is closed, so that other processes on the same disk can have it.
 
-A store on disk belongs to one process at a time.  One that stays locked (by a predecessor that was
-suspended, and cannot let go) is left alone, and the task gets a directory of its own.
+A store on disk belongs to one process at a time.  A standby in the same directory lets go of it
+when it is asked for.  One that stays locked (by a predecessor that was suspended, and cannot let
+go) is left alone, and the task gets a directory of its own.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.stores.base import Checkpoint, PartitionStore, StoreLocked
@@ -68,6 +70,8 @@ class LocalStores:
                     )  # fmt: skip
                     store: PartitionStore = self.tables.open_apart(table, partition)
                     return store
+                with suppress(OSError):
+                    self.tables.store_for(table).ask_for(table.name, partition)
             await self._clock.sleep(0.1)
 
     def open_now(self, table: Table, partition: int) -> PartitionStore:

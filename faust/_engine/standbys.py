@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 MAX_WAIT = 0.5
 #: The shortest time between two looks at what is committed (seconds).
 SHORTEST_INTERVAL = 0.2
+#: How often it is looked whether somebody waits for a store that is copied to (seconds).
+LET_GO_INTERVAL = 0.5
 #: Seconds of rest for each second of work, and while tasks are being restored.
 REST, REST_WHILE_RESTORING = 1.0, 9.0
 
@@ -262,10 +264,16 @@ class Standbys:
             await self._pause(backoff(failures, 0.1, 5.0) if failures else self._interval)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, or until other copies are wanted."""
+        """Wait, or until other copies are wanted; meanwhile let go of what its owner waits for."""
         deadline = self._clock.monotonic() + seconds
+        asked = 0.0
         while (left := deadline - self._clock.monotonic()) > 0 and not self._changed.is_set():
             await self._clock.sleep(min(left, 0.1))
+            if self._clock.monotonic() - asked > LET_GO_INTERVAL:
+                asked = self._clock.monotonic()
+                for standby in list(self._standbys.values()):
+                    for copy in standby.copies:
+                        await copy.let_go()
 
     # -- what is committed ------------------------------------------------------------------------
 

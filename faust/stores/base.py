@@ -71,6 +71,11 @@ class PartitionStore(ABC):
     def checkpoint(self) -> Checkpoint | None:
         """How far it has come; ``None`` for an empty store."""
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Does another process wait for it (`Store.ask_for`)?  Whoever can do without closes it."""
+        return False
+
     @abstractmethod
     def wipe(self) -> None:
         """Forget everything, the checkpoint included."""
@@ -108,6 +113,16 @@ class Store(ABC):
         left out, and so may everything (the default).  Called in any thread.
         """
         return {}
+
+    def ask_for(self, table: str, partition: int) -> None:
+        """Ask for a partition that another process has open; the next `open` of it is the answer.
+
+        Does nothing where stores are not shared between processes (the default).
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        return
 
     @abstractmethod
     def destroy(self, table: str, partition: int | None = None) -> None:

@@ -4,6 +4,7 @@ In the store's directory::
 
     {table}-{partition}.db                the data
     {table}-{partition}.lock              flock: one open store at a time
+    {table}-{partition}.wanted            another process waits for it
     {table}-{partition}.db.corrupt-{n}    set aside; safe to delete
     {table}-{partition}.db.gone-{n}       wiped, being deleted
 
@@ -57,6 +58,23 @@ class PartitionFiles:
         return FileLock(self.path.with_suffix(".lock"))
 
     @property
+    def is_asked_for(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._wanted.exists()
+
+    def ask(self) -> None:
+        """Say to whoever has it open that somebody waits for it."""
+        self._wanted.touch()
+
+    def got(self) -> None:
+        """Somebody has it now: nobody waits any more, or asks again."""
+        self._wanted.unlink(missing_ok=True)
+
+    @property
+    def _wanted(self) -> Path:
+        return self.path.with_suffix(".wanted")
+
+    @property
     def damaged(self) -> bool:
         """Whether somebody who read the data has found damage."""
         return (self.path / _DAMAGED).exists()
@@ -84,6 +102,7 @@ class PartitionFiles:
     def delete_all(self) -> None:
         """Delete the data and everything that was set aside of it."""
         self.discard()
+        self.got()
         self._delete_leftovers("corrupt")
 
     def _delete_leftovers(self, kind: str) -> None:

@@ -117,6 +117,11 @@ class RocksDBPartition(PartitionStore):
         """How far it has come; ``None`` for an empty store."""
         return self._checkpoint
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Does another process wait for it?"""
+        return self._files.is_asked_for
+
     # -- writing ---------------------------------------------------------------
 
     def apply(
@@ -301,6 +306,7 @@ class RocksDBStore(Store):
         lock = files.lock()
         try:
             files.delete_gone()
+            files.got()
             store = RocksDBPartition(library, files, lock, lambda: self._forget((table, partition)))
         except BaseException:
             lock.release()
@@ -315,6 +321,14 @@ class RocksDBStore(Store):
 
     def _forget(self, name: tuple[str, int]) -> None:
         self._open.pop(name, None)
+
+    def ask_for(self, table: str, partition: int) -> None:
+        """Ask for a partition that another process has open.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        PartitionFiles(self.directory, table, partition).ask()
 
     def checkpoints(self, table: str) -> dict[int, Checkpoint]:
         """Return how far the partitions of a table have come that are there and not open."""
