@@ -457,7 +457,7 @@ PITFALLS: dict[str, Pitfall] = {
     "C67": absent("the confluent driver delivers nothing", _ONE_DRIVER),
     "C68": shown(
         "errors in transactions are swallowed",
-        "unit/engine/test_guarantee.py::test_exactly_once_is_refused_and_not_silently_less",
+        "unit/engine/test_exactly_once.py::test_outputs_changelog_and_offsets_are_one_transaction",
     ),
     "C69": absent("the threaded producer", "there is one producer; producer_threaded is ignored"),
     "C70": absent("a fetcher cancelled without a supervisor", "the fetcher has no supervisor"),

@@ -13,7 +13,12 @@ from engine_world import World
 
 from faust._values import TP
 from faust.agents.replies import AgentError
-from faust.exceptions import BrokerUnavailable, ProducerFenced, ProducerSendError
+from faust.exceptions import (
+    BrokerUnavailable,
+    ProducerFenced,
+    ProducerSendError,
+    TransactionAborted,
+)
 from tests.support.virtual_time import send_all, until, virtual
 
 
@@ -470,6 +475,71 @@ async def test_a_commit_that_fails_is_put_back_and_sent_once(world: World) -> No
         await send_all(source, ["b"])
         await until(lambda: committed(world, app) == 2)
         assert visible(world) == ["a", "b"]
+
+
+@virtual
+async def test_what_is_put_back_comes_before_what_was_sent_since(world: World) -> None:
+    app = exact(world)
+    source = forwarding(app)
+    async with app:
+        await until(lambda: committed(world, app) == 0)
+        world.broker.faults.delay("txn_offsets", 3.0)
+        world.broker.faults.fail("txn_commit", TransactionAborted("on purpose"))
+        await send_all(source, ["a"])
+        await asyncio.sleep(2.0)
+        await send_all(source, ["b"])
+        await until(lambda: committed(world, app) == 2)
+        assert visible(world) == ["a", "b"]
+
+
+@virtual
+async def test_a_commit_under_way_is_decided_before_it_is_looked_up(world: World) -> None:
+    app = exact(world)
+    source = forwarding(app)
+    async with app:
+        await until(lambda: committed(world, app) == 0)
+        trace = world.broker.faults.trace = []
+        world.broker.faults.fail("txn_commit", BrokerUnavailable("lost"))
+        await send_all(source, ["a"])
+        await until(lambda: visible(world))
+        kinds = [each.kind for each in trace if each.kind in ("begin", "txn_commit", "committed")]
+        assert kinds[1:4] == ["txn_commit", "begin", "committed"]
+
+
+@virtual
+async def test_a_worker_that_stops_in_the_middle_of_a_commit_sends_nothing_twice(
+    world: World,
+) -> None:
+    app = exact(world)
+    source = forwarding(app)
+    async with app:
+        await until(lambda: committed(world, app) == 0)
+        world.broker.faults.delay("txn_commit", 2.0)
+        await send_all(source, ["a"])
+        await until(lambda: app.engine.committer.trying)
+        await asyncio.sleep(0.5)
+    assert visible(world, committed=False) == ["a"]
+    assert committed(world, app) == 1
+
+
+@virtual
+async def test_a_task_does_not_start_from_positions_that_are_being_replaced(world: World) -> None:
+    dying = exact(world, broker_session_timeout=5.0, broker_heartbeat_interval=1.0)
+    source = forwarding(dying)
+    async with dying:
+        await until(lambda: committed(world, dying) == 0)
+        world.broker.faults.delay("txn_commit", 8.0)
+        await send_all(source, ["a"])
+        await until(lambda: dying.engine.committer.trying)
+        world.broker.groups.group("shop").leave(
+            dying.engine.membership.member_id, now=world.broker.now()
+        )
+        heir = exact(world)
+        forwarding(heir)
+        async with heir:
+            await until(lambda: committed(world, heir) == 1)
+            await asyncio.sleep(15.0)
+            assert visible(world) == ["a"]
 
 
 @virtual

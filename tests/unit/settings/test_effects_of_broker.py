@@ -130,19 +130,25 @@ def test_crontabs_run_in_the_timezone(world: World) -> None:
 
 
 @effect_of("processing_guarantee")
-def test_exactly_once_is_refused_in_one_sentence(world: World) -> None:
-    app = world_app_outside_of_a_loop(processing_guarantee="exactly_once")
+@virtual
+async def test_under_exactly_once_a_message_is_there_when_its_event_is_committed(
+    world: World,
+) -> None:
+    app = world.app(processing_guarantee="exactly_once", broker_commit_interval=5.0)
+    source = app.topic("orders", value_type=str, internal=True, partitions=1)
+    sink = app.topic("sink", value_type=str, internal=True, partitions=1)
 
-    async def start() -> None:
-        async with app:
-            pass
+    @app.agent(source)
+    async def forward(stream: Any) -> None:
+        async for value in stream:
+            await sink.send(value=value)
 
-    with pytest.raises(ImproperlyConfigured, match="exactly_once"):
-        asyncio.run(start())
-
-
-def world_app_outside_of_a_loop(**settings: Any) -> faust.App:
-    return faust.App("outside", broker="memory://", web_enabled=False, **settings)
+    async with app:
+        await send_all(source, ["a"])
+        await until(lambda: app.monitor.events_total == 1)
+        (log,) = world.broker.topic("sink").logs
+        assert log.state.end == 0
+        await until(lambda: log.state.end)
 
 
 @effect_of("env_prefix")
