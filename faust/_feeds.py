@@ -51,6 +51,7 @@ class Feed:
         "_waiters",
         "busy",
         "cursors",
+        "holder",
         "name",
         "on_batch",
         "on_drop",
@@ -66,6 +67,8 @@ class Feed:
         self.queue: deque[tuple[Cursor, BatchLike]] = deque()
         self.cursors: dict[TP, Cursor] = {}
         self.on_batch: Callable[[Cursor, int, int, float], None] | None = None
+        #: The stream that last took whole batches from here.
+        self.holder: Any = None
         #: Seconds that the agent has had what is to be released next.
         self.busy = 0.0
         #: Where every partition is read apart: its feed, made when its first batch comes, and

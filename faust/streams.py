@@ -353,6 +353,7 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
     async def _iterate(self, feed: Feed, wrap: Callable[[Any], Any] | None) -> AsyncIterator[Any]:
         """Hand out values one by one (see the module's docstring: this is the hot path)."""
         await self.ensure_started()
+        await self._succeed(feed)
         load = self.channel.value_loader()
         sensors = self.app.sensors
         slow = bool(self.processors or wrap or self.sees_forwarded or self._merges)
@@ -463,6 +464,24 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
                 self._end_batch(feed, cursor, batch, batch.count - skipped)
         finally:
             self.end_iteration(token)
+
+    async def _succeed(self, feed: Feed) -> None:
+        """Go on where another stream over this feed was left in the middle of a batch."""
+        left, feed.holder = feed.holder, self
+        if left is None or left is self or left.agent is not None:
+            return
+        for _ in range(3):  # a generator that was left is closed in one of the loop's next turns
+            if left.is_left:
+                left.hand_back(feed)
+                return
+            await asyncio.sleep(0)
+
+    def hand_back(self, feed: Feed) -> None:
+        """This stream was left: what it has not handed out is for who reads next."""
+        self._ack_unfinished()
+        if self._batch is not None and self.cursor is not None:
+            feed.queue.appendleft((self.cursor, self._batch))
+            self._batch = self._records = None
 
     def end_iteration(self, token: Any) -> None:
         """Be the current stream of this asyncio task no more (see `take_over`)."""

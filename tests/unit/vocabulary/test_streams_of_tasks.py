@@ -11,6 +11,7 @@ from vocabulary_world import World, send_all, until, virtual
 
 import faust
 from faust.exceptions import PartitionsMismatch
+from faust.types import TP
 
 
 def reading_one(world: World, seen: list[int], then: float = 0.0) -> tuple[faust.App, Any]:
@@ -124,3 +125,30 @@ async def test_a_stream_that_is_read_again_goes_on_after_the_break(world: World)
         before = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - before < app.conf.broker_rebalance_grace / 2
     assert seen == [1, 2, 3]
+
+
+@virtual
+async def test_another_stream_of_the_same_topic_goes_on_where_one_was_left_with_break(
+    world: World,
+) -> None:
+    """What was left of the first one's batch came after a restart only."""
+    app, seen = world.app(), []
+    topic = app.topic("numbers", internal=True, partitions=1, value_type=int)
+
+    @app.task
+    async def read() -> None:
+        async for value in topic.stream():
+            seen.append(("first", value))
+            if value == 2:
+                break
+        async for value in topic.stream():
+            seen.append(("then", value))
+
+    async with app:
+        await until(lambda: app.engine is not None)
+        for sent in [await topic.send(value=n) for n in range(1, 6)]:
+            await sent
+        await until(lambda: len(seen) == 5)
+        await app.clock.sleep(1)
+        assert app.committed_position(TP("numbers", 0)) == 5
+    assert seen == [("first", 1), ("first", 2), ("then", 3), ("then", 4), ("then", 5)]
