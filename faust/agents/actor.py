@@ -102,8 +102,7 @@ class Actor:
         Raises:
             AgentFailed: it kept failing; the worker must stop.
         """
-        failures = Failures(self.agent.plan)
-        place: Any = None
+        failures, place = Failures(self.agent.plan), None
         try:
             while True:
                 try:
@@ -122,9 +121,9 @@ class Actor:
                 except StopError:
                     raise
                 except Exception as exc:
-                    here = self._place()
-                    if here is None or here != place:
-                        failures, place = Failures(self.agent.plan), here
+                    here = self._place(exc)
+                    if here != place:
+                        failures, place = Failures(self._plan(here)), here
                     await self._failed(exc, failures)
                 self.restarts += 1
         finally:
@@ -134,10 +133,18 @@ class Actor:
         """The stream whose event was in progress: the one behind a ``group_by``, where there is."""
         return self.stream.forwarded_to or self.stream
 
-    def _place(self) -> Any:
+    def _place(self, exc: Exception) -> tuple[bool, Any]:
+        """Return whether an event has failed (or what is outside of events), and which."""
         stream = self.current_stream()
         cursor, record = stream.cursor, stream.record
-        return None if cursor is None or record is None else (cursor.tp, record.offset)
+        is_event = bool(stream.inside or stream.taken) and not isinstance(exc, FaustPredicate)
+        if cursor is None or record is None:
+            return is_event, stream.event
+        return is_event, (cursor.tp, record.offset)
+
+    def _plan(self, place: tuple[bool, Any]) -> Plan:
+        """Return what is to be done; what is outside of events cannot be spared."""
+        return self.agent.plan if place[0] else plan_for("crash", self.agent.retry_policy)
 
     async def _run_once(self) -> None:
         # What its code has put between (echo, filters), it puts there again.
@@ -192,8 +199,6 @@ class Actor:
             stream.failed(redeliver=False)
 
     async def _dispose(self, exc: Exception, stream: Stream[Any], failures: Failures) -> None:
-        if not (stream.inside or stream.taken) or isinstance(exc, FaustPredicate):
-            failures.plan = plan_for("crash", self.agent.retry_policy)  # there is nothing to spare
         step = failures.failed(self._detours(stream))
         if isinstance(step, Again):
             await self._try_again(exc, stream, failures, step.delay)

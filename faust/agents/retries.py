@@ -131,7 +131,7 @@ class RetryTopics:
         feed = stream.open_feed()
         assert feed is not None
         self._app.read_into(topic, self._agent, feed)
-        Returns.of(self._app, feed).add(name, source)
+        Returns.of(self._app, feed).add(name, detour.pause)
 
     async def put(self, cursor: Cursor | None, record: Any, detour: Detour, failures: int) -> float:
         """Put an event aside; return the seconds until it may come back, at least.

@@ -19,8 +19,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from faust._machines.effects import Cursor, TaskRun
@@ -64,6 +62,16 @@ class _Part:
         return iter(self._records)
 
 
+class _Held(_Part):
+    """A batch of a retry topic, with when each of its records may be handed out (monotonic)."""
+
+    __slots__ = ("dues",)
+
+    def __init__(self, dues: list[tuple[float, Any]], batch: BatchLike) -> None:
+        super().__init__([record for _, record in dues], batch.data, batch.next_offset)
+        self.dues = dues
+
+
 class _Run:
     """One task of one feed.
 
@@ -80,7 +88,7 @@ class _Run:
         self.aside: dict[str, set[int]] = {}
         self.seen: dict[str, dict[tuple[str, int], int]] = {}
         self.held: deque[tuple[Cursor, BatchLike]] = deque()
-        self.queues: dict[TP, deque[tuple[Cursor, BatchLike]]] = {}
+        self.queues: dict[TP, deque[tuple[Cursor, _Held]]] = {}
         self.working: set[asyncio.Task[None]] = set()
 
     def first_copy(self, topic: str, place: tuple[str, int], offset: int) -> int:
@@ -104,8 +112,8 @@ class Returns:
         self._app = app
         self._feed = feed
         self._runs: dict[TaskRun, _Run] = {}
-        #: Retry topic -> the topic whose events come back from it.
-        self._sources: dict[str, str] = {}
+        #: Retry topic -> seconds after which events come back from it.
+        self._pauses: dict[str, float] = {}
         feed.on_push, feed.on_drop = self.push, self.drop
 
     @classmethod
@@ -114,9 +122,9 @@ class Returns:
         owner = getattr(feed.on_push, "__self__", None)
         return owner if isinstance(owner, cls) else cls(app, feed)
 
-    def add(self, retry_topic: str, source: str) -> None:
-        """Let the events of a topic come back from a retry topic."""
-        self._sources[retry_topic] = source
+    def add(self, retry_topic: str, pause: float) -> None:
+        """Let events come back from a retry topic, after so many seconds."""
+        self._pauses[retry_topic] = pause
 
     # -- the conductor's side ------------------------------------------------------------
 
@@ -155,16 +163,16 @@ class Returns:
         aside = run.aside.get(cursor.tp.topic)
         if aside:
             batch = self._without(batch, aside)
-        if cursor.tp.topic not in self._sources:
+        if cursor.tp.topic not in self._pauses:
             self._feed.enqueue(cursor, batch)
             return
-        batch = self._first_copies(run, cursor.tp.topic, batch)
+        held = self._first_copies(run, cursor.tp.topic, batch)
         cursor.waiting += 1
         queue = run.queues.get(cursor.tp)
         if queue is None:
             queue = run.queues[cursor.tp] = deque()
             self._work(run, self._give_back(run, cursor.tp, queue), f"{cursor.tp.partition}")
-        queue.append((cursor, batch))
+        queue.append((cursor, held))
 
     @staticmethod
     def _without(batch: BatchLike, aside: set[int]) -> BatchLike:
@@ -176,14 +184,13 @@ class Returns:
                 kept.append(record)
         return _Part(kept, batch.data, batch.next_offset)
 
-    @staticmethod
-    def _first_copies(run: _Run, topic: str, batch: BatchLike) -> BatchLike:
-        kept: list[Any] = []
+    def _first_copies(self, run: _Run, topic: str, batch: BatchLike) -> _Held:
+        kept: list[tuple[float, Any]] = []
         for record in batch.records():
             place = put_aside_at(record.headers)
             if place is None or run.first_copy(topic, place, record.offset) == record.offset:
-                kept.append(record)
-        return _Part(kept, batch.data, batch.next_offset)
+                kept.append((self._due(topic, record), record))
+        return _Held(kept, batch)
 
     # -- what was put aside before -----------------------------------------------------------
 
@@ -194,7 +201,7 @@ class Returns:
     async def _look(self, task: TaskRun, run: _Run) -> None:
         """Find out what waits in the retry topics; then go on with what was held."""
         for cursor in list(self._feed.cursors.values()):
-            if cursor.task is task and cursor.tp.topic in self._sources:
+            if cursor.task is task and cursor.tp.topic in self._pauses:
                 start = max(0, cursor.position - LOOK_BACK)
                 for offset, headers in await self._read(cursor.tp, start):
                     self._note(run, cursor, offset, headers)
@@ -233,31 +240,32 @@ class Returns:
 
     # -- when their times come -----------------------------------------------------------------
 
-    async def _give_back(self, run: _Run, tp: TP, queue: deque[tuple[Cursor, BatchLike]]) -> None:
+    def _due(self, topic: str, record: Any) -> float:
+        """Return when a record may be handed out, on the clock that only goes forward.
+
+        That is never later than one pause after it has come, whatever the wall clock did.
+        """
+        clock = self._app.clock
+        wait = not_before(record.headers) - clock.time()
+        return clock.monotonic() + min(max(0.0, wait), self._pauses[topic])
+
+    async def _give_back(self, run: _Run, tp: TP, queue: deque[tuple[Cursor, _Held]]) -> None:
         clock = self._app.clock
         while queue:
-            cursor, batch = queue[0]
-            records = [record for record in batch.records() if not cursor.is_done(record.offset)]
+            cursor, held = queue[0]
+            waiting = deque(pair for pair in held.dues if not cursor.is_done(pair[1].offset))
             is_last = False
             while not is_last:
-                if records and (wait := _due(records[0]) - clock.time()) > 0:
+                if waiting and (wait := waiting[0][0] - clock.monotonic()) > 0:
                     await clock.sleep(wait)
-                now = clock.time()
-                ready = list(takewhile(partial(_is_due, now), records))
-                del records[: len(ready)]
-                is_last = not records
+                now, ready = clock.monotonic(), []
+                while waiting and waiting[0][0] <= now:
+                    ready.append(waiting.popleft()[1])
+                is_last = not waiting
                 if is_last:
-                    self._feed.enqueue(cursor, _Part(ready, batch.data, batch.next_offset))
+                    self._feed.enqueue(cursor, _Part(ready, held.data, held.next_offset))
                 elif ready:
                     self._feed.enqueue(cursor, _Part(ready, b"", ready[-1].offset + 1))
             cursor.waiting -= 1
             queue.popleft()
         del run.queues[tp]
-
-
-def _is_due(now: float, record: Any) -> bool:
-    return _due(record) <= now
-
-
-def _due(record: Any) -> float:
-    return not_before(record.headers)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from vocabulary_world import World, fails, send_all, until, virtual
 
 import faust
-from faust.exceptions import AgentFailed, BrokerUnavailable, TopicAuthorizationFailed
+from faust.exceptions import (
+    AgentFailed,
+    BrokerUnavailable,
+    ImproperlyConfigured,
+    PartitionsMismatch,
+    TopicAuthorizationFailed,
+)
 from faust.types import TP
 
 NUMBERS = TP("numbers", 0)
@@ -311,3 +318,98 @@ async def test_what_was_put_aside_twice_because_an_answer_was_lost_comes_back_on
         failing[0] = False
         await until(lambda: app.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
         assert dict(sums.items()) == {"all": 7}
+
+
+# -- what does not go together ----------------------------------------------------------------
+
+
+async def _does_nothing(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("channel", "options", "words"),
+    [
+        ("channel", {"error_policy": "dead_letter"}, "reads a channel in memory"),
+        ("pattern", {"error_policy": faust.Retry(1, topic=True)}, "by pattern"),
+        (
+            "numbers",
+            {"error_policy": faust.Retry(1, topic=True), "isolated_partitions": True},
+            "isolated_partitions",
+        ),
+        ("numbers", {"error_policy": faust.DeadLetter("numbers")}, "fail again for ever"),
+        ("numbers", {"decode_error_policy": faust.DeadLetter("numbers")}, "fail again for ever"),
+        ("numbers", {"error_policy": faust.Retry(1, topic="numbers")}, "each needs its own"),
+        ("both", {"error_policy": faust.Retry(1, topic="later")}, "each needs its own"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_at_the_start(
+    world: World, channel: str, options: dict[str, Any], words: str
+) -> None:
+    @virtual
+    async def run() -> None:
+        world.create("numbers")
+        world.create("others")
+        app = world.app()
+        channels = {
+            "channel": lambda: app.channel(),
+            "pattern": lambda: app.topic(pattern="numb.*"),
+            "numbers": lambda: app.topic("numbers"),
+            "both": lambda: app.topic("numbers", "others"),
+        }
+        app.agent(channels[channel](), name="process", **options)(_does_nothing)
+        with pytest.raises(ImproperlyConfigured, match=words):
+            await app.start()
+        await app.stop()
+
+    run()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"error_policy": "shrug"}, ValueError, "agent 'process': error_policy must be one of"),
+        ({"error_policy": 3}, TypeError, "agent 'process': error_policy must be one of"),
+        ({"decode_error_policy": faust.Retry(1)}, ValueError, "decode_error_policy"),
+        ({"event_timeout": 0}, ImproperlyConfigured, "event_timeout must be above 0"),
+    ],
+)
+def test_a_wrong_argument_is_named_where_the_agent_is_defined(
+    options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    app = faust.App("shop", broker="memory://never")
+    with pytest.raises(error, match=words):
+        app.agent(name="process", **options)(_does_nothing)
+
+
+@virtual
+async def test_a_retry_topic_with_other_partitions_than_its_source_is_refused(
+    world: World,
+) -> None:
+    world.create("numbers", 2)
+    world.create("shop-process-numbers-retry", 3)
+    app = world.app()
+    policy = faust.Retry(1, topic=True)
+    app.agent(app.topic("numbers"), name="process", error_policy=policy)(_does_nothing)
+    with pytest.raises(PartitionsMismatch, match="has 3 partitions, but must have 2"):
+        await app.start()
+    await app.stop()
+
+
+@virtual
+async def test_what_fails_in_memory_counts_as_crash_where_the_app_wants_dead_letters(
+    world: World,
+) -> None:
+    app = world.app(agent_error_policy="dead_letter", agent_error_retries=1)
+    channel = app.channel()
+
+    @app.agent(channel, name="process")
+    async def process(values: Any) -> None:
+        async for _ in values:
+            raise ValueError("no")
+
+    async with app:
+        await channel.send(value=1)
+        failure = await fails(app)
+    assert "failed 2 times" in str(failure)
