@@ -198,7 +198,9 @@ class TaskManager:
             await self._commit_finally(tasks)
         finally:
             for task in tasks:
-                self._close(task, keep=True)
+                # It may have been lost while its last commit was waited for, and have come again.
+                if self.tasks.get(task.id) is task:
+                    self._close(task, keep=True)
 
     async def _wait_for_events(self, tasks: Iterable[ActiveTask], grace: float) -> None:
         runs = {task.run for task in tasks}

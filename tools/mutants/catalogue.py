@@ -224,4 +224,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if self.taken:",
         tests=letters("test_of_a_list_only_the_event_that_fails_is_a_dead_letter"),
     ),
+    Mutant(
+        "a task that was lost while it was given up is closed once more",
+        "faust/_engine/task_manager.py",
+        "                if self.tasks.get(task.id) is task:\n                    self._close(",
+        "                if task.id:\n                    self._close(",
+        tests=("tests/unit/engine/test_incarnations.py",),
+    ),
 )

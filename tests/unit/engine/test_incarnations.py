@@ -12,6 +12,7 @@ import faust
 from faust._core.threads import LoopBridge
 from faust._values import TP
 from faust.exceptions import PartitionRevoked
+from faust.testing import disk
 from faust.testing.broker import memory_broker
 from faust.testing.clock import VirtualClock, run_virtual
 from faust.transport.base import Fetched, TopicSpec
@@ -120,4 +121,42 @@ def test_an_event_that_failed_is_not_handed_out_while_its_task_is_being_given_ba
                 await clock.sleep(5.0)
                 assert handled == ["a"]
 
+    run_virtual(main(), 1)
+
+
+def test_a_task_that_is_lost_during_its_last_commit_does_not_leave_a_closed_store_behind(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        clock = VirtualClock.current()
+        async with memory_broker(clock=clock) as broker:
+            broker.create_topic(TopicSpec("events", 1))
+            app = faust.App(
+                "incarnations", broker=broker.url, store="simulated://", datadir=tmp_path,
+                web_enabled=False, broker_commit_interval=60.0,
+            )  # fmt: skip
+            app.clock, app.make_bridge = clock, LoopBridge
+            topic = app.topic("events", key_type=str, value_type=str)
+            table = app.Table("seen", key_type=str, value_type=str)
+
+            async def seeing(stream: Any) -> None:
+                async for value in stream:
+                    table[value] = value
+
+            app.agent(topic, name="seeing")(seeing)
+            async with app:
+                await topic.send(key="k", value="a")
+                await clock.sleep(1.0)
+                engine: Any = app.engine
+                broker.faults.black_hole("commit")
+                giving_up = asyncio.ensure_future(engine.manager.give_up(list(engine.tasks)))
+                await clock.sleep(1.0)
+                await engine._on_lost("a test")
+                broker.faults.heal()
+                await giving_up
+                store = engine.state.stores.open_now(table, 0)
+                assert store.get(b"x") is None
+                store.close()
+
+    disk.forget_disks(str(tmp_path))
     run_virtual(main(), 1)
