@@ -99,9 +99,10 @@ class TransactionalProducer(KafkaProducer):
             self._fail_all(TransactionAborted("the transaction was aborted"))
         if self._adding is not None:
             self._adding.cancel()
-        if self._tasks:
+        under_way = [task for task in self._tasks if not task.done()]
+        if under_way:
             self.id.need_epoch()
-            _, late = await asyncio.wait(self._tasks, timeout=_SETTLE_SECONDS)
+            _, late = await asyncio.wait(under_way, timeout=_SETTLE_SECONDS)
             if late:
                 self._cluster.connections.drop_lane(self._lane, abort=True)
 
