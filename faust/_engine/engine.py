@@ -399,6 +399,13 @@ class Engine:
         """Return the names of the tasks of which copies are kept here."""
         return list(map(str, self.state.standbys.tasks)) if self._made else []
 
+    def standby_lags(self) -> dict[TaskId, int]:
+        """Return how many records the copies that are kept here are behind what is committed."""
+        if not self._made:
+            return {}
+        kept, lags = self.state.standbys.tasks, dict(self.rebalancer.lags)
+        return {task: lags[task] for task in kept if task in lags}
+
     def _look_if_caught_up(self) -> None:
         complete = not self.starting and self.followers.caught_up.is_set()
         if complete and self.generation >= 0:

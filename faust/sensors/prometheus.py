@@ -83,6 +83,11 @@ def _restoring(app: Any) -> Samples:
     return [((table, str(n)), float(left)) for (table, n), left in list(lagging.items())]
 
 
+def _standby_lags(app: Any) -> Samples:
+    lags = {} if app.engine is None else app.engine.standby_lags()
+    return [((task.group, str(task.partition)), float(lag)) for task, lag in lags.items()]
+
+
 def _late_writes(app: Any) -> Samples:
     return [
         ((name,), float(table.expiry.late))
@@ -158,6 +163,10 @@ METRICS: tuple[MetricDef, ...] = (
     MetricDef(
         "restoring_records", "gauge", "Records still to be restored", ("table", "partition"),
         _restoring,
+    ),
+    MetricDef(
+        "standby_lag_records", "gauge", "Records that copies of others' tables are behind",
+        ("group", "partition"), _standby_lags,
     ),
     MetricDef(
         "late_writes", "counter", "Writes left out because their window had closed", ("table",),

@@ -327,7 +327,7 @@ PITFALLS: dict[str, Pitfall] = {
         f"{_HERE_TABLES}::test_a_changelog_with_fewer_partitions_than_its_table_is_named_and_changes_nothing",
         f"{_GLOBALS}::test_a_key_belongs_to_the_partition_that_wrote_it_first",
     ),
-    "C36": absent("standby_buffer_size", "standby replicas are not there yet"),
+    "C36": absent("standby_buffer_size", "copies are read in batches, up to what is committed"),
     "C37": shown(
         "managers of set tables that collide",
         f"{_SETS}::test_managers_have_topics_and_agents_of_their_own",

@@ -294,10 +294,8 @@ async def test_a_disk_that_is_full_while_a_table_is_restored_ends_the_worker_and
         return store
 
     app.tables.open_store = full  # type: ignore[method-assign]
-    await app.start()
-    assert app.failed.is_set()
-    assert isinstance(app.failure, OSError)
-    assert "No space left" in str(app.failure)
+    with pytest.raises(OSError, match="No space left"):
+        await app.start()
     await app.stop()
     again = await started(world)
     assert counts_of(again) == ONES
