@@ -104,7 +104,7 @@ CREATE TABLE committed (
     PRIMARY KEY (group_name, partition)
 ) WITHOUT ROWID;
 
--- Room for transactions: who has which open, what it has written, which offsets wait for it.
+-- Transactional ids: who has which, what is open of it, which offsets wait for its end.
 CREATE TABLE transaction_state (
     transactional_id TEXT PRIMARY KEY,
     producer_id INTEGER NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE transaction_state (
 ) WITHOUT ROWID;
 CREATE TABLE aborted (
     partition INTEGER NOT NULL,
-    last_offset INTEGER NOT NULL,
+    last_offset INTEGER NOT NULL,    -- of the marker, or infinity: still open
     first_offset INTEGER NOT NULL,
     producer_id INTEGER NOT NULL,
     PRIMARY KEY (partition, last_offset, producer_id)
