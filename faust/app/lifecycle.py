@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
@@ -15,6 +15,9 @@ from faust._engine.registry import TaskSpec, TimerSpec
 from faust._values import TP
 from faust.app import boot
 from faust.app.configured import Configured
+
+if TYPE_CHECKING:
+    from faust._engine.engine import Engine
 
 __all__ = ["Living"]
 
@@ -32,6 +35,7 @@ class Living(Configured):
     #: Kept so that it is not collected while it runs.
     _starting_leader: asyncio.Future[Any] | None = None
     _telling_complete: asyncio.Future[None] | None = None
+    _standing_down: asyncio.Future[None] | None = None
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -120,6 +124,9 @@ class Living(Configured):
     async def on_stop(self) -> None:
         try:
             await self.on_before_shutdown.send(self)
+            if self._standing_down is not None:
+                await asyncio.wait([self._standing_down])
+                self._standing_down = None
             if "leader" in self._made and self.leader.started:
                 await self.leader.stop()
             await super().on_stop()
@@ -167,11 +174,20 @@ class Living(Configured):
         super()._fail(error)
         if not self.in_worker:  # a worker ends, and says why
             logger.error(
-                "App %s has failed, and no worker ends with it: what failed stands still until the "
-                "app is stopped (wait for app.failed; faust.contrib.asgi.faust_app_running(app) "
-                "ends the process). %s: %s",
+                "App %s has failed, and no worker ends with it: it leaves its group and stands "
+                "still until it is stopped (wait for app.failed; "
+                "faust.contrib.asgi.faust_app_running(app) ends the process). %s: %s",
                 self.conf.id, type(error).__name__, error,
             )  # fmt: skip
+            if self.engine is not None and not self._stopping:
+                self._standing_down = asyncio.ensure_future(self._stand_down(self.engine))
+
+    async def _stand_down(self, engine: Engine) -> None:
+        """Leave the group now, not when whoever started the app ends it: others take over."""
+        try:
+            await engine.stop(crashed=True)
+        except Exception as exc:
+            logger.error("App %s has failed, and could not leave its group: %s", self.conf.id, exc)
 
     def _crash(self, reason: BaseException) -> None:
         """A service of this app has failed, says mode: so has the app."""

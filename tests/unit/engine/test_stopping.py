@@ -35,7 +35,7 @@ def counting(app: faust.App, seconds: float = 0.0) -> tuple[Any, Any, list[str]]
     counts = app.Table("counts", default=int, partitions=1, key_type=str, value_type=int)
     seen: list[str] = []
 
-    @app.agent(topic)
+    @app.agent(topic, name="count")
     async def count(stream: Any) -> None:
         async for value in stream:
             counts[value] += 1
@@ -319,3 +319,29 @@ async def test_without_a_limit_a_broker_that_is_away_is_waited_for(world: World)
         world.broker.faults.heal()
         await send_all(topic, ["a"])
         await until(lambda: seen)
+
+
+@virtual
+async def test_an_app_that_has_failed_outside_of_a_worker_leaves_its_group_at_once(
+    world: World,
+) -> None:
+    """It kept its partitions for as long as the block around it went on."""
+    app = world.app(agent_error_retries=0, datadir=str(world.directory / "a"))
+    topic = app.topic("orders", internal=True, partitions=1, value_type=str)
+
+    @app.agent(topic, name="count")
+    async def fails(stream: Any) -> None:
+        async for value in stream:
+            if value == "bad":
+                raise ValueError("no")
+
+    other = world.app(datadir=str(world.directory / "b"))
+    _, _, seen = counting(other)
+    async with app:
+        await send_all(topic, ["a", "bad", "c"])
+        await app.failed.wait()
+        await until(lambda: members(world) == 0)
+        assert world.committed()[ORDERS] == 1
+        async with other:
+            await until(lambda: len(seen) == 2)
+    assert app.failure is not None
