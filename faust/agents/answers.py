@@ -11,8 +11,9 @@ from functools import partial
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
+from faust._machines.retry import backoff
 from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER, ReqRepResponse
-from faust.exceptions import UnknownTopic
+from faust.exceptions import RetryableError, UnknownTopic
 
 if TYPE_CHECKING:
     from faust._context import AppContext, Sent
@@ -73,13 +74,27 @@ class Answers:
         """Return the topic; ``None`` if who made it for its replies has gone."""
         app: Any = self._app
         ours = reply_to.startswith(app.conf.reply_to_prefix)
-        if ours and not await app.topic_exists(reply_to):
+        if ours and not await self._exists(reply_to):
             return None
         if len(self._topics) >= MOST_TOPICS:
             self._topics.clear()
         topic: Topic[Any] = app.topic(reply_to)
         self._topics[reply_to] = topic
         return topic
+
+    async def _exists(self, reply_to: str) -> bool:
+        """Ask the broker, until it answers: that it is away is no failure of the event."""
+        app: Any = self._app
+        attempt = 0
+        while True:
+            try:
+                found: bool = await app.topic_exists(reply_to)
+                return found
+            except RetryableError as exc:
+                if not attempt:
+                    logger.warning("Agent %s: an answer waits for the broker: %s", self._agent, exc)
+                attempt += 1
+                await app.clock.sleep(backoff(attempt, 0.1, 5.0))
 
     def _delivered(self, reply_to: str, sent: Sent) -> None:
         error = sent.peek_error()

@@ -231,4 +231,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "                if task.id:\n                    self._close(",
         tests=("tests/unit/engine/test_incarnations.py",),
     ),
+    Mutant(
+        "an event fails because the broker is away when its answer is due",
+        "faust/agents/answers.py",
+        "            except RetryableError as exc:",
+        "            except KeyError as exc:",
+        tests=("tests/unit/vocabulary/test_agents_asked.py",),
+    ),
 )

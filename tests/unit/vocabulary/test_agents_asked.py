@@ -15,7 +15,7 @@ from vocabulary_world import World, fails, until, virtual
 import faust
 from faust.agents import AgentError, AskTimeout
 from faust.agents.models import ReqRepResponse
-from faust.exceptions import FaustError
+from faust.exceptions import BrokerUnavailable, FaustError
 from faust.testing.clock import run_virtual
 
 
@@ -500,3 +500,16 @@ async def test_a_replier_that_is_gone_half_way_is_replaced_by_who_takes_over(wor
     assert await asking == [2 * n for n in range(500)]
     await second.stop()
     await client.stop()
+
+
+@virtual
+async def test_a_broker_that_is_away_when_an_answer_is_due_does_not_fail_the_event(
+    world: World,
+) -> None:
+    app = world.app()
+    double = doubler(app, error_policy="skip")
+    async with app:
+        assert await double.ask(1, timeout=30) == 2
+        double.answers._topics.clear()  # so that the reply topic is looked up again
+        world.broker.faults.fail("topics", BrokerUnavailable("away"), times=3)
+        assert await double.ask(2, timeout=30) == 4
