@@ -221,6 +221,11 @@ class Committer:
         work.add_done_callback(_look_at)
         return await asyncio.shield(work)
 
+    async def idle(self) -> None:
+        """Wait until no commit is under way, also none whose task was cancelled meanwhile."""
+        async with self._lock:
+            return
+
     async def _commit_all(self, tasks: Sequence[ActiveTask]) -> bool:
         async with self._lock:
             if self._generation() < 0:

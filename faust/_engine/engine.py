@@ -503,6 +503,9 @@ class Engine:
         try:
             async with asyncio.timeout(self.conf.broker_rebalance_grace + LAST_COMMIT_PATIENCE):
                 await self.manager.give_up([*self.tasks, *self.starting])
+                if hasattr(self, "committer"):
+                    # A task that was being started may have left a commit: it needs the group.
+                    await self.committer.idle()
         except TimeoutError:
             await self.manager.drop_all()
         except Exception as exc:
