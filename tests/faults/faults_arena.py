@@ -133,6 +133,7 @@ class Arena:
 
     async def check_ready(self) -> None:
         """Nothing troubles the group any more: each must answer that it is alive and ready (I8)."""
+        await self.cluster.settled()  # whoever came last may still be joining
         for worker in self.cluster.living():
             for path in ("/health", "/ready"):
                 status, text = await asyncio.to_thread(worker.status, path)

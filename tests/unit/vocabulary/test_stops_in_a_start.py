@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from vocabulary_world import World, virtual
+from vocabulary_world import World, until, virtual
 
 
 @virtual
@@ -25,11 +25,8 @@ async def test_a_stop_left_the_group_before_a_transaction_that_a_start_had_begun
     world.broker.faults.delay("produce", 2.0)
     world.broker.faults.delay("txn_offsets", 2.0)
     starting = asyncio.ensure_future(app.start())
-    async with asyncio.timeout(30):
-        while not (app.engine and getattr(app.engine, "committer", None)):
-            await asyncio.sleep(0.01)
-        while not app.engine.committer.trying:
-            await asyncio.sleep(0.01)
+    await until(lambda: app.engine and getattr(app.engine, "committer", None))
+    await until(lambda: app.engine.committer.trying)
     await app.stop()
     await asyncio.gather(starting, return_exceptions=True)
     assert app.failure is None
