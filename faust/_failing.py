@@ -149,13 +149,12 @@ class Failing:
     def split(self) -> bool:
         """The list in progress failed for good: hand its events out one by one; is it a list?
 
-        Those that were acknowledged by hand are not handed out again.
+        Those that were acknowledged by hand, too: what they did was undone with the list.
         """
         if len(self.taken) < 2:
             return False
         self.failed(redeliver=True)
-        waiting = [(c, r, v) for c, r, v in self.taken if not c.is_done(r.offset)]
-        self.singles.extendleft(reversed(waiting))
+        self.singles.extendleft(reversed(self.taken))
         self.taken, self.replay = [], False
         return True
 

@@ -107,8 +107,10 @@ def define(app: faust.App, shape: str, handle: Handler, out: Any, **options: Any
     return process
 
 
-def new_app(world: World, shape: str, policy: Any, decoding: Any) -> tuple[faust.App, Any, Any]:
-    app, handle = world.app(), Handler()
+def new_app(
+    world: World, shape: str, policy: Any, decoding: Any, **settings: Any
+) -> tuple[faust.App, Any, Any]:
+    app, handle = world.app(**settings), Handler()
     out = app.topic("out", key_type=str, value_type=int, partitions=1, internal=True)
     more = {"concurrency": 3} if shape == "concurrency" else {}
     agent = define(
@@ -204,6 +206,28 @@ def test_each_event_ends_in_exactly_one_place(world: World, policy: str, shape: 
             for key in range(KEYS):
                 own = list(dict.fromkeys(id for id in sunk if id % KEYS == key))
                 assert own == sorted(own)
+
+    run()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("policy", ["dead_letter", "both"])
+def test_under_exactly_once_nothing_else_of_a_dead_letter_is_left(
+    world: World, policy: str, shape: str
+) -> None:
+    @virtual
+    async def run() -> None:
+        world.create("orders", PARTITIONS)
+        app, agent, _ = new_app(
+            world, shape, POLICIES[policy], "dead_letter", processing_guarantee="exactly_once"
+        )
+        async with app:
+            await send_everything(app)
+            await until_all_is_done(world, app)
+        sunk = [int(r.value) for r in world.records("out") if r.value.isdigit()]
+        buried = ids([r for r in letters_of(world) if r.headers])  # the rest are markers
+        assert sorted(sunk + buried) == list(range(EVENTS))
+        assert agent.dead_lettered == len(buried)
 
     run()
 

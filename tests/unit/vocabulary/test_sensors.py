@@ -104,8 +104,8 @@ async def test_every_callback_is_called_with_what_it_promises(world: World) -> N
     assert notes.of("on_threaded_producer_buffer_processed")[0] == (app, 1)
     assert notes.of("on_tp_end")[-1] == (NUMBERS, 3)
     not_here = {
-        "on_assignment_error", "on_event_skipped", "on_send_error", "on_topic_buffer_full",
-        "on_web_request_end", "on_web_request_start",
+        "on_assignment_error", "on_event_dead_lettered", "on_event_retried", "on_event_skipped",
+        "on_send_error", "on_topic_buffer_full", "on_web_request_end", "on_web_request_start",
     }  # fmt: skip
     assert set(CALLBACKS) - set(notes.names()) == not_here
 
