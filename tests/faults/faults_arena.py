@@ -26,8 +26,6 @@ __all__ = ["Arena", "Fault"]
 #: How often workers are asked whether they are alive (seconds), and how often they must say that
 #: they are not.
 ASK, ALARMS = 1.0, 10
-#: How often to look whether a process has started, with a tenth of a second in between.
-START_LOOKS = 300
 
 
 @dataclass
@@ -87,19 +85,11 @@ class Arena:
         self.report.strikes.append(strike)
         self.flow.progress.excused = True
         yield strike
-        await self.started()
+        await self.cluster.started()
         self.flow.progress.excused = False
         await self.ready()
         strike.ends = dict((await self.flow.look()).ends)
         strike.ended = time.time()
-
-    async def started(self) -> None:
-        """Wait until the processes are there (on a busy machine Python alone takes seconds)."""
-        for worker in self.cluster.living():
-            for _ in range(START_LOOKS):
-                if (await asyncio.to_thread(worker.status, "/health"))[0]:
-                    break
-                await asyncio.sleep(0.1)
 
     async def ready(self) -> None:
         """Wait until the workers hold everything and say so themselves."""

@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 EXIT_PATIENCE = 60.0
 #: A group has settled when there was no rebalance for so long (seconds); how often to look.
 QUIET, SETTLES = 2.0, 15
+#: How often to look whether a process has started, with a tenth of a second in between.
+START_LOOKS = 300
 #: Lines of each log that a failure shows.
 LOG_LINES = 60
 
@@ -293,6 +295,14 @@ class Cluster:
         if missing:
             found.trouble = f"nobody has the partitions {sorted(missing)}"
         return found
+
+    async def started(self) -> None:
+        """Wait until the processes are there (on a busy machine Python alone takes seconds)."""
+        for worker in self.living():
+            for _ in range(START_LOOKS):
+                if (await asyncio.to_thread(worker.status, "/health"))[0] or not worker.alive:
+                    break
+                await asyncio.sleep(0.1)
 
     def rounds(self) -> dict[str, int]:
         """Return how many rebalances each living worker has seen, as far as it answers."""

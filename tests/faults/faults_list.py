@@ -81,7 +81,7 @@ async def resize(arena: Arena) -> None:
     else:
         async with arena.striking("joins", harmless=True):
             arena.start_missing()
-            await arena.started()
+            await arena.cluster.started()
             await arena.cluster.settled()
 
 

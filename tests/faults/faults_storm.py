@@ -63,6 +63,7 @@ async def storm(
         while not sending.done():
             flow.progress.excused = True
             await killer.burst()
+            await cluster.started()
             flow.progress.excused = False
             if random.random() < CALM:
                 await cluster.tables()
