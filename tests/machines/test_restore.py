@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 )
 
 from faust._machines.commits import TableMark
-from faust._machines.restore import Progress, RestorePlan, Undo, plan, tail_is_old
+from faust._machines.restore import Progress, RestorePlan, Undo, lag, plan, tail_is_old
 
 HOUR = 3600.0
 
@@ -416,3 +416,75 @@ def _ms(first: float, now: float, lag: float) -> tuple[int, int, int]:
 
 TestRestoringIsExact = RestoringIsExact.TestCase
 TestRestoringIsExact.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+# -- copies that only follow -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mark", "log", "store", "expected"),
+    [
+        # up to the commit, and what lies beyond is left alone
+        (80, (0, 100), None, (0, 80, False)),
+        (80, (0, 100), (50, "id", YOUNG), (50, 80, False)),
+        (80, (0, 100), (80, "id", OLD), (80, 80, False)),
+        # what cannot be used is read anew
+        (80, (0, 100), (50, "other", YOUNG), (0, 80, True)),
+        (80, (0, 100), (90, "id", YOUNG), (0, 80, True)),
+        (80, (0, 100), (50, "id", OLD), (0, 80, True)),
+        (80, (60, 100), (50, "id", YOUNG), (60, 80, True)),
+        # where no commit vouches for anything, nothing is followed
+        (None, (0, 100), None, (0, 0, False)),
+        (80, (90, 100), None, (90, 90, False)),
+        (120, (0, 100), None, (0, 0, False)),
+    ],
+)
+def test_a_copy_follows_what_a_commit_vouches_for_and_nothing_else(
+    mark: int | None,
+    log: tuple[int, int],
+    store: tuple[int, str, float] | None,
+    expected: tuple[int, int, bool],
+) -> None:
+    found = decide(mark, log, store).for_standby()
+    assert (found.start, found.boundary, found.wipe) == expected
+    assert not found.undo
+    assert not found.recommit
+
+
+@pytest.mark.parametrize(
+    ("mark", "log", "store", "loss"),
+    [
+        (80, (0, 100), None, False),
+        (None, (0, 100), None, False),
+        (80, (60, 100), (50, "id", YOUNG), True),
+        (80, (90, 100), None, True),
+        (120, (0, 100), None, True),
+    ],
+)
+def test_it_is_known_where_something_committed_is_gone(
+    mark: int | None,
+    log: tuple[int, int],
+    store: tuple[int, str, float] | None,
+    loss: bool,
+) -> None:
+    assert decide(mark, log, store).loss is loss
+
+
+def test_a_commit_about_another_topic_of_that_name_is_a_loss() -> None:
+    assert decide(80, (0, 100), mark_id="other").loss
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (None, 80),
+        ((0, "id"), 80),
+        ((50, "id"), 30),
+        ((50, ""), 30),
+        ((80, "id"), 0),
+        ((90, "id"), 80),
+        ((50, "other"), 80),
+    ],
+)
+def test_how_far_behind_a_store_is(known: tuple[int, str] | None, expected: int) -> None:
+    assert lag(TableMark(1, 80, "id"), known) == expected

@@ -289,17 +289,39 @@ async def test_nothing_is_copied_where_no_copies_are_asked_for(world: StateWorld
 
 
 @virtual
-async def test_a_log_that_is_cut_off_under_a_copy_is_said_and_the_copy_goes_on(
+async def test_a_log_that_is_cut_off_under_a_copy_is_said_and_the_copy_is_read_anew(
     world: StateWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = await two_workers(world, "memory://")
     (partition,) = tasks_of(first)
-    copy = copies_of(second)[partition]
-    before = copy.position
-    await world.send(0, 10)
     tp = TP(CHANGELOG, partition)
-    await eventually(lambda: world.changelog_end(partition) > before)
-    world.broker.log(tp).state.start = world.changelog_end(partition) - 1
+    copy = copies_of(second)[partition]
+    copy.position -= 10  # it has read less than there was
+    copy._copy.store.apply((), copy._copy.store.checkpoint._replace(position=copy.position))
+    world.broker.delete_records({tp: world.changelog_end(partition) - 5})
+    await world.send(0, 3)
+    await eventually(up_to_date(world, first, second))
+    kept = dict(copy._copy.store.items())
+    assert len(kept) == 8  # what the log still has
+    assert kept[b'"%d-0"' % partition] == b"2"
+    said = [r.getMessage() for r in caplog.records if f"Following {tp}" in r.getMessage()]
+    assert "the log begins above it" in said[-1]
+    await first.stop()
+    await second.stop()
+
+
+@virtual
+async def test_a_copy_is_let_go_of_when_the_owner_of_its_task_waits_for_the_store(
+    world: StateWorld,
+) -> None:
+    first, second = await two_workers(world, "rocksdb://")
+    (partition,) = tasks_of(first)
+    copy = copies_of(second)[partition]
+    store = second.tables.store_for(second.tables["counts"])
+    store.ask_for("counts", partition)
+    await eventually(lambda: copy.elsewhere)
+    store.open("counts", partition).close()  # nobody has it any more
+    await eventually(lambda: not copy.elsewhere)
     await eventually(up_to_date(world, first, second))
     await first.stop()
     await second.stop()

@@ -223,3 +223,31 @@ def test_hand_overs_from_one_owner_to_the_next_meet_no_lock(store: RocksDBStore)
         assert partition.checkpoint == (Checkpoint(n) if n else None)
         partition.apply([(b"a", b"%d" % n)], Checkpoint(n + 1))
         partition.close()
+
+
+def test_how_far_what_lies_on_the_disk_has_come_is_known_without_opening_it(
+    store: RocksDBStore,
+) -> None:
+    for partition in range(3):
+        opened = store.open("table", partition)
+        opened.apply([(b"key", b"value")], Checkpoint(10 + partition, "id"))
+        if partition != 1:
+            opened.close()
+    store.open("other", 0).close()
+    (store.directory / "table-2.db" / "CURRENT").write_bytes(b"damaged")
+    assert store.checkpoints("table") == {0: Checkpoint(10, "id")}  # 1 is open, 2 is damaged
+    assert store.checkpoints("other") == {}
+    assert store.checkpoints("none") == {}
+    assert store.open("table", 0).checkpoint == Checkpoint(10, "id")
+
+
+def test_who_has_a_store_open_can_be_asked_for_it(store: RocksDBStore) -> None:
+    opened = store.open("table", 0)
+    assert not opened.is_asked_for
+    with pytest.raises(StoreLocked):
+        store.open("table", 0)
+    store.ask_for("table", 0)
+    assert opened.is_asked_for
+    opened.close()
+    again = store.open("table", 0)
+    assert not again.is_asked_for
