@@ -98,9 +98,10 @@ def realise(
     warming = moves.warm_up(members, copies)
     plan = withhold(members, moves.target, groups)
     # What waits until its owner has given it up needs its copy all the more.
+    stateful = {group.name for group in groups if group.changelogs}
+    waiting = {task for task in plan.withheld if task.group in stateful}
     standbys = {
-        name: copies[name] | warming[name] | (moves.target[name] - plan.now[name])
-        for name in members
+        name: copies[name] | warming[name] | (moves.target[name] & waiting) for name in members
     }
     return replace(
         plan,

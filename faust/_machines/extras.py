@@ -88,7 +88,7 @@ class _Extras:
         self._places = places
         ages = [place.ages() for place in places]
         rank = {age: n for n, age in enumerate(sorted({a for each in ages for a in each.values()}))}
-        cold = len(rank)
+        cold = len(rank) + 1
         #: What is before counts for more than all that comes after it together.
         many = sum(place.extras for place in places) + 1
         moved = 2 * many * (cold + 1)
