@@ -17,7 +17,7 @@ from tests.support.kafka_fixture import require_kafka
 from tools.kafka import KafkaNode
 
 #: At least so many kills in a run, and all of them while there was something to lose.
-KILLS = 10
+KILLS = 6
 #: A node of the test run grants no shorter session to a Kafka group.
 KAFKA_SESSION = 6.0
 SQLITE_SESSION = 4.0
