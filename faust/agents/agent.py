@@ -12,9 +12,9 @@ from mode import Service
 
 from faust._core.at_once import at_once
 from faust._core.names import module_name_of
-from faust._values import TP
 from faust.agents.actor import Actor
 from faust.agents.answers import Answers
+from faust.agents.instances import Instances
 from faust.agents.models import REPLY_HEADER
 from faust.agents.partitions import PartitionHooks
 from faust.agents.policies import Policies
@@ -26,7 +26,6 @@ from faust.streams import Stream, current_stream
 
 if TYPE_CHECKING:
     from faust._context import AppContext
-    from faust._feeds import Feed
     from faust._values.policies import DecodePolicy, Policy
     from faust.utils.times import Seconds
 
@@ -42,7 +41,7 @@ def current_agent() -> Agent | None:
     return agent
 
 
-class Agent(Askable, Policies, PartitionHooks, Service):
+class Agent(Askable, Policies, Instances, PartitionHooks, Service):
     """A stream processor.
 
     Arguments:
@@ -215,42 +214,6 @@ class Agent(Askable, Policies, PartitionHooks, Service):
             self._start_actor(stream, index if self.concurrency > 1 else None)
         self.declare_topics([actor.stream for actor in self.actors])
 
-    def _start_isolated(self, tp: TP, feed: Feed) -> None:
-        """The first batch of a partition has come: start the instance that has it for itself."""
-        stream = self.stream(concurrency_index=tp.partition, feed=feed)
-        self._start_actor(stream, tp.partition)
-
-    def _start_actor(self, stream: Stream[Any], index: int | None) -> None:
-        actor = Actor(self, stream, index)
-        self.actors.append(actor)
-        self._spawn(actor.run(), f"agent:{self.name}#{index or 0}")
-
-    def add_forwarder(self, stream: Stream[Any]) -> None:
-        """Run what a ``group_by`` or ``through`` of one of its streams forwards."""
-        forward = stream.forward
-        assert forward is not None
-        if stream.forwarded_to is not None:
-            self.declare_topics([stream.forwarded_to])
-        clone = _Forwarder(self, stream, forward)
-        self.actors.append(clone)
-        self._spawn(clone.run(), f"agent:{self.name}:forward")
-
-    def _spawn(self, coroutine: Any, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._running.append(task)
-        task.add_done_callback(self._actor_done)
-
-    def _actor_done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.exception() is None:
-            return
-        app: Any = self.app
-        app.on_agent_crashed(self, task.exception())
-
-    def cancel(self) -> None:
-        """End its instances now; what they have in progress is not committed."""
-        for task in self._running:
-            task.cancel()
-
     async def restart(self) -> None:
         """Start its instances anew, on their streams; what is in progress is handed out again."""
         if not (self.started and self._running):
@@ -262,29 +225,6 @@ class Agent(Askable, Policies, PartitionHooks, Service):
             actor.restarts += 1
             actor.ended = False
             self._spawn(actor.run(), f"agent:{self.name}#{actor.index or 0}")
-
-    async def _end_instances(self) -> None:
-        self.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._running.clear()
-
-    @property
-    def settled(self) -> bool:
-        """Have all its instances come to their first iteration?"""
-        return all(actor.settled for actor in self.actors)
-
-    def streams(self) -> list[Stream[Any]]:
-        """Return the streams of its instances, those behind ``group_by`` included."""
-        found: list[Stream[Any]] = []
-        for actor in self.actors:
-            found.append(actor.stream)
-            if actor.stream.forwarded_to is not None:
-                found.append(actor.stream.forwarded_to)
-        return list(dict.fromkeys(found))
-
-    def streams_in_progress(self) -> list[Stream[Any]]:
-        """Return, for each of its instances, the stream whose event is being processed."""
-        return [actor.current_stream() for actor in self.actors if not actor.ended]
 
     async def on_stop(self) -> None:
         """End its instances; what they had in progress was not committed."""
@@ -405,24 +345,6 @@ class Agent(Askable, Policies, PartitionHooks, Service):
 
     def __repr__(self) -> str:
         return f"<Agent: {self.name} instances={len(self.actors)}>"
-
-
-class _Forwarder(Actor):
-    """The part of an agent that forwards a stream to another topic."""
-
-    def __init__(self, agent: Agent, stream: Stream[Any], forward: Callable[[], Any]) -> None:
-        super().__init__(agent, stream)
-        self._forward = forward
-
-    @property
-    def settled(self) -> bool:
-        return self.ended or self.stream.started_iteration
-
-    def current_stream(self) -> Stream[Any]:
-        return self.stream
-
-    async def _run_once(self) -> None:
-        await self._forward()
 
 
 def _is_plain(fun: Any) -> bool:
