@@ -134,7 +134,6 @@ class ExactlyOnce:
         if lost:
             self._leave_out(cuts, lost)
         packed = self._packed = self._outbox.pack(outputs)
-        await self._bridge.call_io(self._begin)
         failed = await self._bridge.call_io(self._append, packed.deliveries, tables)
         if failed:
             self._leave_out(cuts, packed.failed(failed))
@@ -162,7 +161,8 @@ class ExactlyOnce:
     async def _append(
         self, deliveries: Sequence[Delivery], tables: Sequence[TableCut]
     ) -> dict[Delivery, BaseException]:
-        """On the I/O loop: produce; return the batches of outputs that can never be delivered."""
+        """On the I/O loop: begin, produce; return the batches that can never be delivered."""
+        await self._begin()
         transaction = self._transaction
         assert transaction is not None
         sent = [transaction.produce(d.tp, d.builder) for d in deliveries]

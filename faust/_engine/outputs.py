@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from faust._core.at_once import at_once, is_at_once
 from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
 from faust._engine.outbox import MAX_UNDER_WAY, Outbox
-from faust._machines.effects import Effects
+from faust._machines.effects import Effectful
 from faust._machines.outputs import EventOutputs
 from faust._values import TP, Headers, RecordMetadata
 from faust.exceptions import ProducerSendError, UnknownTopic
@@ -210,19 +210,30 @@ class ExactOutbox(Outbox):
         headers: Headers | None,
     ) -> FutureMessage:
         """Keep a record with the event in progress; outside of any, send it."""
-        stream = _event_stream()
-        if stream is None:
+        stream = current_stream()
+        if stream is None or not stream.inside or stream.cursor is None or is_at_once():
             return Outbox.append(self, target, partition, key, value, timestamp, headers)
-        stream.check_alive()
+        task = stream.task
+        if task is None or not task.alive:
+            stream.check_alive()
         if target.partitions:
-            partition = self._place(target, partition, key)
+            found = target.placed.get(key) if partition is None and key is not None else None
+            if found is None or self._partitioner is not None:
+                partition = self._place(target, partition, key)
+            else:
+                partition = found
         stamp = self._time_ns() // 1_000_000 if timestamp is None else int(timestamp * 1000)
-        event = self._event_of(stream)
+        noted = (stream.own_effects if stream.shared else stream.cursor).noted
+        event = self._event_in(noted, stream) if noted else None
+        if event is None:
+            event = EventOutputs(task, self)  # type: ignore[arg-type]  # who is inside has a task
+            noted.append(event)
         size = OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
         output = Output(
             None, 0, stamp, False, event, target, partition, key, value, headers, size
         )  # fmt: skip
-        event.add(output)
+        event.items.append(output)
+        event.size += size
         return output
 
     def _place(self, target: OutboxTarget, partition: int | None, key: bytes | None) -> int:
@@ -239,15 +250,12 @@ class ExactOutbox(Outbox):
             )
         return partition
 
-    def _event_of(self, stream: Stream[Any]) -> EventOutputs:
-        effects: Effects = stream.effects
-        for each in effects.noted:
-            if type(each) is EventOutputs:
+    @staticmethod
+    def _event_in(noted: list[Effectful], stream: Stream[Any]) -> EventOutputs | None:
+        for each in noted:
+            if type(each) is EventOutputs and each.run is stream.task:
                 return each
-        assert stream.task is not None
-        event = EventOutputs(stream.task, self)
-        effects.noted.append(event)
-        return event
+        return None
 
     def append_soon(
         self,

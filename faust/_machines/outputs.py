@@ -55,11 +55,6 @@ class EventOutputs(Mark):
         self.in_progress = True
         self.counts = False
 
-    def add(self, output: SizedOutput) -> None:
-        """The event has sent something more."""
-        self.items.append(output)
-        self.size += output.size
-
     def finish(self) -> None:
         """From the next cut on it is sent."""
         self.counts = True
