@@ -369,7 +369,7 @@ class Worker(mode.Worker):
         engine = self.app.engine
         left = 0 if engine is None else sum(list(engine.lagging.values()))
         rate = self._restore_rate.after(elapsed, left)
-        if left:
+        if left and self._line is not None:  # without a terminal the engine says it in the log
             speed = f", {rate:,.0f} a second" if rate else ""
             return f"Restoring tables: {left:,} records left{speed}"
         shows = self._line is not None and level_number(self.loglevel or "WARN") >= logging.WARNING
