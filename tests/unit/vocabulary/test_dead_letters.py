@@ -352,7 +352,7 @@ def test_what_does_not_go_together_is_refused_at_the_start(
         world.create("numbers")
         world.create("others")
         app = world.app()
-        channels = {
+        channels: dict[str, Any] = {
             "channel": lambda: app.channel(),
             "pattern": lambda: app.topic(pattern="numb.*"),
             "numbers": lambda: app.topic("numbers"),
