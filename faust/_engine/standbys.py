@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from faust._engine.copies import Copies, Wanted
 from faust._engine.following import Following
 from faust._machines import commits, restore
 from faust._machines.copartition import TaskId
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from faust.tables.base import Collection as Table
     from faust.transport.base import Commit, Reader, Transport
 
-__all__ = ["Standbys", "Wanted"]
+__all__ = ["Standbys"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,41 +46,6 @@ SHORTEST_INTERVAL = 0.2
 LET_GO_INTERVAL = 0.5
 #: Seconds of rest for each second of work, and while tasks are being restored.
 REST, REST_WHILE_RESTORING = 1.0, 9.0
-
-
-class Wanted(NamedTuple):
-    """A task of which a copy is to be kept.
-
-    Attributes:
-        sources: Its source partitions: their commits speak of it.
-        tables: Its tables.
-        warming: It is to be moved here as soon as its copy has caught up.
-    """
-
-    sources: tuple[TP, ...]
-    tables: tuple[Table, ...]
-    warming: bool = False
-
-
-class _Standby:
-    def __init__(self, wanted: Wanted, copies: list[Following], *, was_ours: bool) -> None:
-        self.wanted = wanted
-        self.copies = copies
-        self.was_ours = was_ours
-        self.looked = False
-
-    @property
-    def settled(self) -> bool:
-        return self.looked and all(copy.settled for copy in self.copies)
-
-    @property
-    def lag(self) -> int | None:
-        """Offsets behind in all; ``None`` where not all of it is here."""
-        lags = [copy.lag for copy in self.copies]
-        known = [lag for lag in lags if lag is not None]
-        if len(known) == len(lags):
-            return sum(known)
-        return 0 if self.was_ours and not self.looked else None
 
 
 class Standbys:
@@ -130,7 +96,7 @@ class Standbys:
         self._on_warm = on_warm
         self._on_settled = on_settled
         self._on_crash = on_crash
-        self._standbys: dict[TaskId, _Standby] = {}
+        self._standbys: dict[TaskId, Copies] = {}
         self._reader: Reader | None = None
         self._changed = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -214,7 +180,7 @@ class Standbys:
                 continue
             copies = [self._following(table, task.partition) for table in each.tables]
             ours = all(self._stores.has_kept(t, task.partition) for t in each.tables)
-            self._standbys[task] = _Standby(each, copies, was_ours=ours)
+            self._standbys[task] = Copies(each, copies, was_ours=ours)
         self.settled = not self._standbys
         self._publish()
         self._changed.set()

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from faust._engine.copies import Wanted
 from faust._engine.followers import Followers
 from faust._engine.local_stores import LocalStores, StoreName
 from faust._engine.replay import Replay
 from faust._engine.restorer import Restorer
-from faust._engine.standbys import Standbys, Wanted
+from faust._engine.standbys import Standbys
 from faust._engine.startpoints import StartPoints
 from faust._engine.takeback import TakeBack
 from faust._machines.copartition import TaskId
