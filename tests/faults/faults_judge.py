@@ -254,5 +254,5 @@ def _measure_pauses(report: Report, sink: Sequence[Kept], flow: Flow) -> None:
                 continue
             if any(began <= then and at <= ended for began, ended in windows):
                 report.stayed = max(report.stayed, then - at)
-            else:
+            elif not any(s.began <= then and at <= (s.ended or then) for s in report.strikes):
                 report.quiet = max(report.quiet, then - at)
