@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: A topic that was just created is unknown to some brokers for a moment; after this it is gone.
 GONE_SECONDS = 2.0
-#: One node has this long to answer a metadata request before the next one is asked.
+#: One node has this long to answer a question that only it can answer.
 _ANSWER_SECONDS = 10.0
 #: Nothing wrong, or a partition that has no leader at the moment.
 _KNOWN = frozenset({0, 5})
@@ -183,20 +183,16 @@ class Cluster:
         self, names: Collection[str] | None, *, create: bool = False
     ) -> dict[str, Topic]:
         request = MetadataRequest(None if names is None else list(names), create=create)
-        failure: BaseException = ConnectionError("no node is known")
-        seconds = min(_ANSWER_SECONDS, self.options.request_timeout)
-        for node in self.connections.likely_nodes():
-            try:
-                answer = await self.connections.send(node, request, timeout=seconds)
-            except (*FOREIGN, NotImplementedError) as exc:
-                if not may_be_retried(exc):
-                    raise translated(exc, f"connecting to Kafka node {node}") from exc
-                failure = exc
-                continue
-            return self._take_over(answer)
-        hosts = ", ".join(f"{host}:{port}" for host, port in self.connections.bootstrap.values())
-        reason = str(failure) or type(failure).__name__
-        raise BrokerUnavailable(f"no Kafka node answers at {hosts}: {reason}") from failure
+        try:
+            return self._take_over(await self.connections.send_to_any(request))
+        except (*FOREIGN, NotImplementedError) as exc:
+            if not may_be_retried(exc):
+                raise translated(exc, "connecting to Kafka") from exc
+            hosts = ", ".join(
+                f"{host}:{port}" for host, port in self.connections.bootstrap.values()
+            )
+            reason = str(exc) or type(exc).__name__
+            raise BrokerUnavailable(f"no Kafka node answers at {hosts}: {reason}") from exc
 
     def _take_over(self, answer: Any) -> dict[str, Topic]:
         if answer.brokers:

@@ -3,6 +3,9 @@
 A broker answers the requests of one connection one after the other, so whatever may wait at the
 broker (a fetch, a join) has a lane of its own, and nothing else ever waits behind it.
 
+What any node can answer is asked of one after the other, and of the next one without waiting for
+long: a node that hangs refuses nothing.  Who was late is asked last, until it answers something.
+
 We stand on ``aiokafka.conn.AIOKafkaConnection`` (framing, version negotiation, TLS, SASL) and not
 on ``AIOKafkaClient``: the client connects to all nodes under one lock (a node that swallows packets
 would stop everything for a whole time-out), reads no topic ids, asks for the metadata of all
@@ -33,6 +36,10 @@ CONNECT_SECONDS = 10.0
 #: Requests have their own time-outs; aiokafka's must never be the first to fire.
 _NEVER_MS = 24 * 3600 * 1000
 _CLOSE_SECONDS = 2.0
+#: Without an answer from one node for so long, `Connections.send_to_any` asks the next one, too.
+HEDGE_SECONDS = 1.5
+#: And for so long it waits for each.
+_ANSWER_SECONDS = 10.0
 #: aiokafka's stream stops reading at twice its limit (64 KiB); answers here are megabytes.
 _READ_LIMIT_BYTES = 1 << 20
 
@@ -74,6 +81,8 @@ class Connections:
         self._open: dict[tuple[int, str], Any] = {}
         self._locks: dict[tuple[int, str], asyncio.Lock] = {}
         self._down: set[Address] = set()
+        self._late: set[Address] = set()
+        self._asking: set[asyncio.Task[Any]] = set()
         self._closed = True
         self._filter = _Once()
 
@@ -99,9 +108,10 @@ class Connections:
         self._nodes[node] = address
 
     def likely_nodes(self) -> list[int]:
-        """Return all nodes, the bootstrap ones last, those known to be down after the others."""
+        """Return all nodes, the bootstrap ones last, those down or late after the others."""
         everyone = [*self._nodes.items(), *self.bootstrap.items()]
-        everyone.sort(key=lambda item: (item[1] in self._down, item[0] < 0))
+        away = self._down | self._late
+        everyone.sort(key=lambda item: (item[1] in away, item[0] < 0))
         return [node for node, _ in everyone]
 
     async def send(
@@ -117,10 +127,73 @@ class Connections:
         connection = await self.connection(node, lane)
         try:
             async with asyncio.timeout(timeout or self._options.request_timeout):
-                return await connection.send(request)
+                answer = await connection.send(request)
         except TimeoutError:
+            self._late.add((connection.host, connection.port))
             connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
             raise
+        if self._late:
+            self._late.discard((connection.host, connection.port))
+        return answer
+
+    async def send_to_any(
+        self, request: Any, *, lane: str = "main", timeout: float = _ANSWER_SECONDS
+    ) -> Any:
+        """Send a request that every node can answer, and return the first answer.
+
+        The next node is asked as soon as one fails, or has not answered within 1.5 seconds; each
+        of them has ``timeout`` seconds.
+
+        Raises:
+            OSError, aiokafka.errors.KafkaError: see `errors.FOREIGN`; the last failure of all.
+        """
+        timeout = min(timeout, self._options.request_timeout)
+        failure: BaseException | None = None
+        nodes = self.likely_nodes()
+        waiting: set[asyncio.Task[Any]] = set()
+        while nodes or waiting:
+            if nodes:
+                waiting.add(self._ask_aside(nodes.pop(0), request, lane, timeout))
+            patience = HEDGE_SECONDS if nodes else None
+            done, waiting = await asyncio.wait(
+                waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                failure = _failure_of(task)
+                if failure is None:
+                    return task.result()
+                if not may_be_retried(failure):
+                    raise failure
+        raise failure or ConnectionError("no node is known")
+
+    def _ask_aside(self, node: int, request: Any, lane: str, timeout: float) -> asyncio.Task[Any]:
+        """Ask a node in a task that outlives who wants to know.
+
+        So a node that was late is heard when it answers after all, and if it never does, this
+        costs the connection.
+        """
+
+        async def ask() -> Any:
+            late = asyncio.get_running_loop().call_later(HEDGE_SECONDS, self._note_late, node)
+            try:
+                return await self.send(node, request, lane=lane, timeout=timeout)
+            finally:
+                late.cancel()
+
+        task = asyncio.create_task(ask(), name=f"kafka {lane} {node} ask")
+        self._asking.add(task)
+        task.add_done_callback(self._asked)
+        return task
+
+    def _asked(self, task: asyncio.Task[Any]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it hears of it
+
+    def _note_late(self, node: int) -> None:
+        address = self._nodes.get(node) or self.bootstrap.get(node)
+        if address is not None:
+            self._late.add(address)
 
     async def send_unanswered(self, node: int, request: Any, *, lane: str) -> None:
         """Send a request that gets no answer (Produce with ``acks=0``)."""
@@ -158,9 +231,21 @@ class Connections:
                 connection._writer.transport.abort()
             connection.close()
 
+    def drop(self, node: int, lane: str) -> None:
+        """Close one connection, if it is there; what waits on it fails."""
+        connection = self._open.pop((node, lane), None)
+        if connection is not None:
+            if connection._writer is not None:
+                connection._writer.transport.abort()
+            connection.close()
+
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        for task in self._asking:
+            task.cancel()
+        if self._asking:
+            await asyncio.wait(self._asking)
         logging.getLogger("aiokafka.conn").removeFilter(self._filter)
         closing = [c.close(reason=CloseReason.SHUTDOWN) for c in self._open.values()]
         self._open.clear()
@@ -209,3 +294,7 @@ class Connections:
         if address in self._down:
             self._down.discard(address)
             log.warning("Kafka at %s:%s is reached again", *address)
+
+
+def _failure_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return ConnectionError("the transport is closed") if task.cancelled() else task.exception()

@@ -1,8 +1,28 @@
-"""The broker that keeps a group or a transactional id: found, asked, found again when it moves."""
+"""The broker that keeps a group or a transactional id: found, asked, found again when it moves.
+
+**A coordinator that hangs** says nothing at all, and after some nine seconds the cluster has
+another one.  So while an answer is waited for, other nodes are asked every few seconds who the
+coordinator is; when they name another node, the request is given up, its connection is closed, and
+the same request goes to the other node.  Whether the first one took effect is unknown then, as
+after a broken connection, and that is all that callers have to cope with:
+
+* What a coordinator has answered, or done that others can see, was in the replicated log (of
+  offsets, of transactions) before; the next coordinator reads it there.  What was not in that log
+  has not happened, and never will: a coordinator that has lost its partition cannot append to it,
+  and the markers it might still send are refused (they carry its epoch).
+* One that wakes up reads old requests at once, and coordinates again (if at all) minutes later.
+  Should it do both at a time, it takes them as repeated ones: those of a former generation or
+  epoch are refused, others change nothing that was decided.  Only offsets have no sequence number.
+  Outside of transactions they are at most older than what was committed since (at least once);
+  inside they could get into the *next* transaction of the same epoch, so a producer asks for a new
+  epoch after a transaction whose offsets may have been sent twice (`transactions`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -25,6 +45,8 @@ GROUP, TRANSACTION = 0, 1
 _NAMES = {GROUP: "group", TRANSACTION: "transactional id"}
 #: Given to ``on_retry`` for an attempt that got no answer.
 NO_ANSWER = -2
+#: Seconds without an answer after which it is asked whether the coordinator is another node.
+LOOK_SECONDS = 3.0
 
 
 def _own_code(answer: Any) -> int:
@@ -96,12 +118,13 @@ class Coordinator:
                 raise BrokerUnavailable(f"{what} of {self.what}: closed")
             try:
                 node = await self._find(patience)
-                answer = await self._cluster.connections.send(
-                    node,
-                    request,
-                    lane=lane or self._lane,
-                    timeout=patience.remaining + waits_seconds,
-                )
+                async with self._until_moved(node, lane or self._lane):
+                    answer = await self._cluster.connections.send(
+                        node,
+                        request,
+                        lane=lane or self._lane,
+                        timeout=patience.remaining + waits_seconds,
+                    )
             except (*FOREIGN, NotImplementedError) as exc:
                 self._node = None
                 if on_retry is not None:
@@ -126,22 +149,54 @@ class Coordinator:
         return self._node
 
     async def _find_once(self, patience: Patience) -> int:
+        # No single node may use up the time of them all; nor may all of them exceed it.
+        seconds = min(10.0, patience.remaining)
         connections = self._cluster.connections
-        failure: BaseException = ConnectionError("no node is known")
-        for node in connections.likely_nodes():
-            try:
-                # No single node may use up the time of them all; nor may all of them exceed it.
-                answer = await connections.send(
-                    node,
-                    FindCoordinatorRequest(self._key, self._kind),
-                    timeout=min(10.0, patience.remaining),
-                )
-            except FOREIGN as exc:
-                failure = exc
-                continue
-            if answer.error_code != NO_ERROR:
-                raise error_for(answer.error_code, f"finding the {self.what}")
-            connections.learn_node(answer.coordinator_id, (answer.host, answer.port))
-            found: int = answer.coordinator_id
-            return found
-        raise failure
+        request = FindCoordinatorRequest(self._key, self._kind)
+        answer = await connections.send_to_any(request, timeout=seconds)
+        if answer.error_code != NO_ERROR:
+            raise error_for(answer.error_code, f"finding the {self.what}")
+        connections.learn_node(answer.coordinator_id, (answer.host, answer.port))
+        found: int = answer.coordinator_id
+        return found
+
+    @asynccontextmanager
+    async def _until_moved(self, node: int, lane: str) -> AsyncIterator[None]:
+        """Bound what is waited for at a node: it ends when another node is the coordinator.
+
+        Raises:
+            TimeoutError: it is.
+        """
+        moved = False
+        looking: asyncio.Task[None] | None = None
+
+        async def look(limit: asyncio.Timeout) -> None:
+            nonlocal moved
+            while not moved:
+                moved = await self._is_elsewhere(node)
+                await asyncio.sleep(0 if moved else LOOK_SECONDS)
+            limit.reschedule(asyncio.get_running_loop().time())
+
+        def start() -> None:
+            nonlocal looking
+            looking = asyncio.create_task(look(limit), name=f"kafka coordinator of {self.what}")
+
+        try:
+            async with asyncio.timeout(None) as limit:
+                timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, start)
+                try:
+                    yield
+                finally:
+                    timer.cancel()
+                    if looking is not None:
+                        looking.cancel()
+        finally:
+            if moved:  # what lies in its buffer must not go out later
+                self._cluster.connections.drop(node, lane)
+
+    async def _is_elsewhere(self, node: int) -> bool:
+        patience = Patience("looking for it", LOOK_SECONDS, self._cluster.options.clock)
+        try:
+            return await self._find_once(patience) != node
+        except (*FOREIGN, BrokerError, NotImplementedError):
+            return False  # nobody knows at the moment

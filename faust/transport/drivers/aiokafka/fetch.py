@@ -8,6 +8,8 @@ is under way while the last is worked on.  A partition wants more as long as les
 
 A node may have up to three requests at a time, on connections of their own: a fetch that finds
 nothing waits at the broker, and a partition that was resumed meanwhile must not wait behind it.
+A fetch that nobody answers ends, connection and all, as soon as metadata name another leader for a
+partition of it (`under_way`).
 
 An answer belongs to the `_Partition` object that asked: `assign` makes a new one, and what comes
 for an old one is dropped.  `fetch` only hands out what is there; it checks CRCs then, when the next
@@ -44,6 +46,12 @@ from faust.transport.drivers.aiokafka.offsets import list_offsets
 from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
 from faust.transport.drivers.aiokafka.patience import RestingNodes
 from faust.transport.drivers.aiokafka.requests import NO_TOPIC_ID
+from faust.transport.drivers.aiokafka.under_way import (
+    UNANSWERED_SECONDS,
+    Request,
+    UnderWay,
+    has_moved,
+)
 from faust.transport.drivers.aiokafka.wire import (
     FetchByIdRequest,
     FetchByNameRequest,
@@ -56,8 +64,6 @@ __all__ = ["KafkaReader"]
 
 #: How long a fetch that finds nothing waits at the broker.
 _LONG_POLL_SECONDS = 0.25
-#: Without an answer for so long, a fetch is one that nobody has answered.
-_ANSWERED_WITHIN = 2.0
 #: Requests under way at one node.
 _LANES = 3
 _numbers = count(1)
@@ -72,7 +78,7 @@ class KafkaReader(Reader):
         self._options = options
         self._name = f"fetch-{next(_numbers)}"
         self._parts: dict[TP, Partition] = {}
-        self._requests: dict[asyncio.Task[None], tuple[int, str]] = {}
+        self._under_way: UnderWay[Partition] = UnderWay()
         self._resting = RestingNodes(self._schedule_soon)
         self._heard: dict[TP, tuple[int, int]] = {}  # end and start, since the last `fetch`
         self._news = asyncio.Event()
@@ -85,7 +91,7 @@ class KafkaReader(Reader):
         cluster.watch(self)
 
     def __repr__(self) -> str:
-        return f"<KafkaReader [{len(self._parts)} partitions | {len(self._requests)} requests]>"
+        return f"<KafkaReader [{len(self._parts)} partitions | {len(self._under_way)} requests]>"
 
     # -- what to read ----------------------------------------------------------
 
@@ -147,7 +153,7 @@ class KafkaReader(Reader):
         self._cluster.unwatch(self)
         self._news.set()
         self._resting.close()
-        tasks = list(self._requests)
+        tasks = self._under_way.tasks()
         for task in tasks:
             task.cancel()
         if tasks:
@@ -164,7 +170,7 @@ class KafkaReader(Reader):
         waiting = any(not part.paused and part.error is None for part in self._parts.values())
         if not waiting:
             self._heard_at = now
-        return self._heard_at if now - self._heard_at > _ANSWERED_WITHIN else None
+        return self._heard_at if now - self._heard_at > UNANSWERED_SECONDS else None
 
     def _deliver(self) -> Delivery:
         """Take what lies here of the partitions that are not paused, up to ``max_bytes``."""
@@ -208,7 +214,19 @@ class KafkaReader(Reader):
                 self._fail(part, self._cluster.why_gone(tp))
             else:
                 self._check_topic_id(part)
+        self._leave_former_leaders()
         self._schedule_soon()
+
+    def _leave_former_leaders(self) -> None:
+        """End requests that nobody answers and that ask for what another node leads by now."""
+        for request in self._under_way.unanswered(self._clock.monotonic()):
+            if has_moved(request, self._leader_of) and request.task is not None:
+                request.task.cancel()
+                self._cluster.connections.drop(request.node, request.lane)
+
+    def _leader_of(self, part: Partition) -> int | None:
+        leader = self._cluster.leader(part.tp)
+        return None if leader is None else leader.node
 
     def _check_topic_id(self, part: Partition) -> None:
         topic = self._cluster.topic(part.tp.topic)
@@ -268,7 +286,7 @@ class KafkaReader(Reader):
     def _ask(self, node: int, parts: list[Partition]) -> None:
         if node in self._resting:
             return
-        taken = {lane for at, lane in self._requests.values() if at == node}
+        taken = self._under_way.lanes_at(node)
         lanes = (f"{self._name}-{number}" for number in range(_LANES))
         lane = next((lane for lane in lanes if lane not in taken), None)
         if lane is None:
@@ -276,20 +294,32 @@ class KafkaReader(Reader):
         for part in parts:
             part.asking = True
             self._check_topic_id(part)
-        task = asyncio.create_task(self._request(node, lane, parts), name=f"kafka {lane} {node}")
-        self._requests[task] = (node, lane)
-        task.add_done_callback(self._requested)
+        request = Request(node, lane, self._clock.monotonic(), parts)
+        self._under_way.add(request)
+        task = asyncio.create_task(self._request(request), name=f"kafka {lane} {node}")
+        request.task = task
+        late = asyncio.get_running_loop().call_later(UNANSWERED_SECONDS, self._is_late, request)
 
-    def _requested(self, task: asyncio.Task[None]) -> None:
-        del self._requests[task]
-        self._schedule_soon()  # not before its lane is free: all may end in one turn of the loop
-        if not task.cancelled():
-            task.result()
+        def requested(task: asyncio.Task[None]) -> None:
+            late.cancel()
+            self._under_way.remove(request)
+            self._schedule_soon()  # not before its lane is free: all may end in one turn
+            if not task.cancelled():
+                task.result()
 
-    async def _request(self, node: int, lane: str, parts: list[Partition]) -> None:
+        task.add_done_callback(requested)
+
+    def _is_late(self, request: Request[Partition]) -> None:
+        """Ask who leads, again and again while nobody answers."""
+        if request in self._under_way and not self._closed:
+            self._cluster.refresh_soon()
+            asyncio.get_running_loop().call_later(UNANSWERED_SECONDS, self._is_late, request)
+
+    async def _request(self, request: Request[Partition]) -> None:
+        node, parts = request.node, request.parts
         asked = [(part, part.fetch_position) for part in parts]
         try:
-            answered = await self._send(node, lane, parts)
+            answered = await self._send(node, request.lane, parts)
         except (BrokerError, *FOREIGN, NotImplementedError) as exc:
             self._rest(node, exc)
         else:

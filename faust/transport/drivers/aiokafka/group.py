@@ -7,7 +7,7 @@ heartbeats nor commits may wait behind it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -166,9 +166,11 @@ class KafkaMembership(Membership):
         producer: tuple[int, int],
         offsets: Mapping[TP, Commit],
         generation: int | None,
+        on_retry: Callable[[int], object] | None = None,
     ) -> int:
         """Let offsets be committed with the transaction of a producer (its id and epoch).
 
+        ``on_retry`` is told of attempts that were made again, as by `Coordinator.ask`.
         Returns an error code that concerns the producer, or 0; raises what concerns us.
         """
         if not self._member_id:  # Kafka takes this for a producer that says nothing of a member
@@ -183,7 +185,7 @@ class KafkaMembership(Membership):
         )
         what = "committing offsets in a transaction"
         answer = await self._coordinator.ask(
-            request, what, code_of=_code_of_commit, first_pause=_SHORT_SECONDS
+            request, what, code_of=_code_of_commit, first_pause=_SHORT_SECONDS, on_retry=on_retry
         )
         codes = [code for _, partitions, *_ in answer.topics for _, code, *_ in partitions]
         for code in codes:

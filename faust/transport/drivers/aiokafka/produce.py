@@ -2,8 +2,9 @@
 
 One synchronous function, `_schedule`, takes the next batch of every partition that may send, groups
 them by leader and starts requests, up to five under way at a node.  Order and sequence
-numbers are decided in `lines`.  The producer has its connections for itself, so that `abandon` can
-throw away even what was written to a socket's buffer.
+numbers are decided in `lines`; what to give up when a node hangs, in `under_way`.  The producer has
+its connections for itself, so that `abandon` can throw away even what was written to a socket's
+buffer.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from faust.transport.drivers.aiokafka.errors import (
 )
 from faust.transport.drivers.aiokafka.lines import MOST_IN_FLIGHT, Line, Pending
 from faust.transport.drivers.aiokafka.patience import Backoff
+from faust.transport.drivers.aiokafka.under_way import Request, UnderWay
 from faust.transport.drivers.aiokafka.wire import ProduceRequest
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
@@ -66,7 +68,7 @@ class KafkaProducer(Producer):
         self._lines: dict[TP, Line] = {}
         self._busy: dict[TP, Line] = {}  # those with batches
         self._backoffs: dict[TP, Backoff] = {}
-        self._under_way: dict[int, int] = {}
+        self._under_way: UnderWay[Pending] = UnderWay()
         self._tasks: set[asyncio.Task[None]] = set()
         self._name = options.transactional_id
         self._identity: tuple[int, int] | None = None
@@ -77,7 +79,7 @@ class KafkaProducer(Producer):
         cluster.watch(self)
 
     def __repr__(self) -> str:
-        under_way = sum(self._under_way.values())
+        under_way = len(self._under_way)
         return f"<KafkaProducer [{len(self._busy)} partitions busy | {under_way} requests]>"
 
     # -- the port --------------------------------------------------------------
@@ -145,11 +147,25 @@ class KafkaProducer(Producer):
 
     def metadata_changed(self) -> None:
         """Give up partitions that do not exist, go on with those that have a leader."""
+        self._leave_former_leaders()
         for tp, line in list(self._busy.items()):
             oldest = line.oldest
             if oldest is not None and self._cluster.is_gone(tp):
                 self._fail(oldest, self._cluster.why_gone(tp))
         self._schedule_soon()
+
+    def _leave_former_leaders(self) -> None:
+        """Send again, elsewhere, what is under way at nodes that do not lead its partition."""
+        lost, empty = self._under_way.give_up(self._leader_of)
+        for pending in lost:
+            self._again(pending, in_doubt=True)
+        for node in {request.node for request in empty}:
+            if not self._under_way.at(node):  # the connection may be as dead as it is silent
+                self._cluster.connections.drop(node, self._lane)
+
+    def _leader_of(self, pending: Pending) -> int | None:
+        leader = self._cluster.leader(pending.line.tp)
+        return None if leader is None else leader.node
 
     # -- sending ---------------------------------------------------------------
 
@@ -169,7 +185,7 @@ class KafkaProducer(Producer):
             self._ask_identity()
             return
         for node, lines in self._sendable().items():
-            while lines and self._under_way.get(node, 0) < MOST_IN_FLIGHT:
+            while lines and self._under_way.at(node) < MOST_IN_FLIGHT:
                 batches = self._fill_request(lines)
                 if batches:
                     self._send(node, batches)
@@ -183,7 +199,7 @@ class KafkaProducer(Producer):
             leader = self._cluster.leader(tp)
             if leader is None:
                 self._cluster.refresh_soon()
-            elif self._under_way.get(leader.node, 0) < MOST_IN_FLIGHT:
+            elif self._under_way.at(leader.node) < MOST_IN_FLIGHT:
                 nodes.setdefault(leader.node, []).append(line)
         return nodes
 
@@ -223,8 +239,9 @@ class KafkaProducer(Producer):
         )
 
     def _send(self, node: int, batches: list[Pending]) -> None:
-        self._under_way[node] = self._under_way.get(node, 0) + 1
-        self._spawn(self._request(node, batches), f"kafka {self._lane} {node}")
+        request = Request(node, self._lane, self._clock.monotonic(), batches)
+        self._under_way.add(request)
+        self._spawn(self._request(request), f"kafka {self._lane} {node}")
 
     def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)
@@ -237,21 +254,21 @@ class KafkaProducer(Producer):
         if not task.cancelled():
             task.result()
 
-    async def _request(self, node: int, batches: list[Pending]) -> None:
+    async def _request(self, request: Request[Pending]) -> None:
         try:
-            answered = await self._ask(node, batches)
+            answered = await self._ask(request.node, list(request.parts))
         except (*FOREIGN, NotImplementedError) as exc:
             self._cluster.refresh_soon()
-            for pending in batches:
+            for pending in request.parts:
                 if may_be_retried(exc):
                     self._again(pending, in_doubt=True)
                 else:
                     self._fail(pending, translated(exc, f"producing to {pending.line.tp}"))
         else:
-            for pending in batches:
+            for pending in request.parts:  # without those that were given up meanwhile
                 self._answered(pending, *answered[pending.line.tp])
         finally:
-            self._under_way[node] -= 1
+            self._under_way.remove(request)
             self._schedule_soon()
 
     async def _ask(
@@ -337,9 +354,11 @@ class KafkaProducer(Producer):
             self._busy.pop(line.tp, None)
 
     def _expire(self) -> None:
-        """Give up batches that are too old, with all behind them."""
+        """Give up batches that are too old, with all behind them; look after silent nodes."""
         self._tick = None
         now = self._clock.monotonic()
+        if self._under_way.unanswered(now):
+            self._cluster.refresh_soon()
         for line in list(self._busy.values()):
             oldest = line.oldest
             if oldest is not None and oldest.deadline <= now:
@@ -376,7 +395,7 @@ class KafkaProducer(Producer):
     async def _get_identity_once(self) -> tuple[int, int]:
         connections = self._cluster.connections
         request = InitProducerIdRequest(None, _INIT_TIMEOUT_MS)  # type: ignore[arg-type]  # null: no transactions
-        answer = await connections.send(connections.likely_nodes()[0], request, lane=self._lane)
+        answer = await connections.send_to_any(request)
         if answer.error_code != NO_ERROR:
             raise error_for(answer.error_code, "getting a producer id")
         return answer.producer_id, answer.producer_epoch

@@ -5,6 +5,14 @@ coordinator (`transactional_id`), a partition must be known to the coordinator b
 batch goes to its leader, and no batch is given up alone: a failure fails the whole transaction,
 with everything that was handed over.  The next one starts with a new epoch then, and all sequence
 numbers anew; after a clean end they go on.
+
+When a node hangs in the middle of a transaction (`under_way`, `coordinator`), nothing is different:
+batches go to the new leader with the same epoch and sequence numbers, requests to the coordinator
+of the transaction or of the group are made again at the next one.  The producer state that makes
+the leader take a batch once is in the log that it has inherited; partitions that were added stay
+added, in the log of transactions.  A batch that its former leader reads late is behind the marker
+only if that node leads again, and then it is either one of the last five, acknowledged once more
+without being appended, or out of sequence, or of an epoch that is over.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from faust.exceptions import (
 )
 from faust.transport.base import Commit, Membership, Placed, ProducerOptions, Transaction
 from faust.transport.drivers.aiokafka.cluster import Cluster
+from faust.transport.drivers.aiokafka.coordinator import NO_ANSWER
 from faust.transport.drivers.aiokafka.errors import FENCED_PRODUCER, error_for
 from faust.transport.drivers.aiokafka.group import KafkaMembership
 from faust.transport.drivers.aiokafka.lines import Line, Pending
@@ -193,10 +202,15 @@ class KafkaTransaction(OneTransaction):
             await own.add_offsets(membership.group_id)
             self._groups.add(membership.group_id)
         code = await membership.commit_in_transaction(
-            own.name, (own.producer_id, own.epoch), offsets, generation
+            own.name, (own.producer_id, own.epoch), offsets, generation, self._sent_again
         )
         if code in FENCED_PRODUCER:
             await own.fenced(code, "committing offsets")
+
+    def _sent_again(self, code: int) -> None:
+        """Offsets whose answer was lost must not be taken for those of the next transaction."""
+        if code == NO_ANSWER:
+            self._producer.id.need_epoch()
 
     async def flush(self) -> None:
         await self._producer.flush()
