@@ -81,7 +81,6 @@ class AppScenario(Scenario):
     name = "app"
     tables = ()
     has_sink = False
-    guarantees = ("at_least_once",)  # what its settings say
 
     def __init__(
         self,
@@ -97,6 +96,7 @@ class AppScenario(Scenario):
         self._probe: App | None = None
         self._before: dict[str, dict[Any, Any]] = {}
         self.app_id = self.probe.conf.id
+        self.guarantees = (self.probe.conf.processing_guarantee.value,)
         self.topics = dict.fromkeys((self.topic_name(each[0]) for each in self.events), partitions)
         self.committing = [name for name in self.topics if self.probe.topics.readers_of(name)]
 

@@ -48,7 +48,7 @@ class Scenario(ABC):
     tables: ClassVar[tuple[str, ...]] = ("count", "last")
     has_sink: ClassVar[bool] = True
     grows: ClassVar[bool] = False
-    guarantees: ClassVar[tuple[str, ...]] = ("at_least_once", "at_least_once", "exactly_once")
+    guarantees: tuple[str, ...] = ("at_least_once", "at_least_once", "exactly_once")
     settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, partitions: int = 4) -> None:

@@ -111,8 +111,7 @@ class World:
             "table_standby_replicas": Random(f"standbys {seed}").choice((0, 1, 1, 2)),
             **scenario.draw_settings(random),
         }
-        if guarantee or len(scenario.guarantees) > 1:
-            self.settings["processing_guarantee"] = self.guarantee
+        self.settings["processing_guarantee"] = self.guarantee
 
     async def main(self, loop: SimulationLoop, directory: str, pacers: Sequence[Any]) -> None:
         """Run it.
