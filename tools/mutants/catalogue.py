@@ -83,8 +83,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a reader asks for nothing more when all its requests end at once",
         "faust/transport/drivers/aiokafka/fetch.py",
-        "        del self._requests[task]\n        self._schedule_soon()",
-        "        del self._requests[task]\n        # self._schedule_soon()",
+        "            self._under_way.remove(request)\n            self._schedule_soon()",
+        "            self._under_way.remove(request)\n            # self._schedule_soon()",
         tests=("tests/unit/drivers/aiokafka/test_kafka_reader.py",),
     ),
     Mutant(
