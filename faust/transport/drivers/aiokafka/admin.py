@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _LANE = "admin"
+#: After so long without an answer, another node is asked.
+_ANSWER_SECONDS = 15.0
 _TOPIC = 2  # resource type
 _TOPIC_AUTHORIZATION_FAILED = 29
 _LOOK_SECONDS = 0.05
@@ -185,9 +187,8 @@ async def _ask(
     while True:
         try:
             node = await _controller(cluster)
-            answer = await cluster.connections.send(
-                node, request, lane=_LANE, timeout=patience.remaining
-            )
+            seconds = min(_ANSWER_SECONDS, patience.remaining)
+            answer = await cluster.connections.send(node, request, lane=_LANE, timeout=seconds)
         except (*FOREIGN, NotImplementedError) as exc:
             cut_off = True
             cluster.controller = -1

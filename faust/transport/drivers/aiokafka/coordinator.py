@@ -45,8 +45,9 @@ GROUP, TRANSACTION = 0, 1
 _NAMES = {GROUP: "group", TRANSACTION: "transactional id"}
 #: Given to ``on_retry`` for an attempt that got no answer.
 NO_ANSWER = -2
-#: Seconds without an answer after which it is asked whether the coordinator is another node.
-LOOK_SECONDS = 3.0
+#: Seconds without an answer after which it is asked whether the coordinator is another node, and
+#: seconds between two such questions.
+LOOK_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 1.0
 
 
 def _own_code(answer: Any) -> int:
@@ -174,7 +175,7 @@ class Coordinator:
             nonlocal moved
             while not moved:
                 moved = await self._is_elsewhere(node)
-                await asyncio.sleep(0 if moved else LOOK_SECONDS)
+                await asyncio.sleep(0 if moved else LOOK_AGAIN_SECONDS)
             limit.reschedule(asyncio.get_running_loop().time())
 
         def start() -> None:
@@ -193,6 +194,7 @@ class Coordinator:
         finally:
             if moved:  # what lies in its buffer must not go out later
                 self._cluster.connections.drop(node, lane)
+                self._cluster.refresh_soon()  # it may have led partitions, too
 
     async def _is_elsewhere(self, node: int) -> bool:
         patience = Patience("looking for it", LOOK_SECONDS, self._cluster.options.clock)

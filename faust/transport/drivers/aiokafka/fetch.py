@@ -41,6 +41,7 @@ from faust.transport.drivers.aiokafka.errors import (
     may_be_retried,
     translated,
 )
+from faust.transport.drivers.aiokafka.fetch_request import Answered, ask
 from faust.transport.drivers.aiokafka.fetched import read_partition
 from faust.transport.drivers.aiokafka.offsets import list_offsets
 from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
@@ -52,13 +53,7 @@ from faust.transport.drivers.aiokafka.under_way import (
     UnderWay,
     has_moved,
 )
-from faust.transport.drivers.aiokafka.wire import (
-    FetchByIdRequest,
-    FetchByNameRequest,
-    FetchedPartition,
-    FetchOptions,
-    Wanted,
-)
+from faust.transport.drivers.aiokafka.wire import FetchedPartition, FetchOptions
 
 __all__ = ["KafkaReader"]
 
@@ -333,32 +328,13 @@ class KafkaReader(Reader):
             for part in parts:
                 part.asking = False
 
-    async def _send(
-        self, node: int, lane: str, parts: list[Partition]
-    ) -> dict[tuple[str | bytes, int], tuple[bytes, FetchedPartition]]:
+    async def _send(self, node: int, lane: str, parts: list[Partition]) -> Answered:
         options = FetchOptions(
             int(_LONG_POLL_SECONDS * 1000), self._options.max_bytes, self._options.read_committed
         )
-        connections = self._cluster.connections
-        await connections.connection(node, lane)
-        by_id = connections.supports(node, lane, 1, 13) and all(part.topic_id for part in parts)
-        topics: dict[str | bytes, list[Wanted]] = {}
-        for part in parts:
-            topic = part.topic_id if by_id and part.topic_id else part.tp.topic
-            part.key = (topic, part.tp.partition)
-            leader = self._cluster.leader(part.tp)
-            wanted = Wanted(
-                part.tp.partition,
-                -1 if leader is None else leader.epoch,
-                part.fetch_position,
-                self._options.max_partition_bytes,
-            )
-            topics.setdefault(part.key[0], []).append(wanted)
-        kind = FetchByIdRequest if by_id else FetchByNameRequest
-        answer = await connections.send(node, kind(options, list(topics.items())), lane=lane)
-        if answer.error_code != NO_ERROR:
-            raise error_for(answer.error_code, f"fetching from node {node}")
-        return {(p.topic, p.partition): (answer.frame, p) for p in answer.partitions}
+        return await ask(
+            self._cluster, node, lane, parts, options, self._options.max_partition_bytes
+        )
 
     # -- answers ---------------------------------------------------------------
 
@@ -366,7 +342,7 @@ class KafkaReader(Reader):
         self,
         part: Partition,
         position: int,
-        answered: dict[tuple[str | bytes, int], tuple[bytes, FetchedPartition]],
+        answered: Answered,
     ) -> bool:
         """Keep what was answered for a partition; return whether its position is in the log."""
         if self._parts.get(part.tp) is not part or part.fetch_position != position:

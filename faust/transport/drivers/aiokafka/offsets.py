@@ -25,15 +25,19 @@ from faust.transport.drivers.aiokafka.patience import Patience
 
 __all__ = ["delete_records", "list_offsets"]
 
+#: After so long without an answer, it is asked who leads by now.
+_ANSWER_SECONDS = 5.0
+
 _Answers = dict[TP, tuple[int, int]]  # error code, offset
 
 
 async def list_offsets(cluster: Cluster, tps: Collection[TP], at: int) -> dict[TP, int]:
     """See `faust.transport.base.Transport.offsets`."""
+    seconds = min(_ANSWER_SECONDS, cluster.options.request_timeout)
 
     async def ask(node: int, tps: list[TP]) -> _Answers:
         request = OffsetRequest(-1, 0, _by_topic(dict.fromkeys(tps, at)))
-        answer = await cluster.connections.send(node, request)
+        answer = await cluster.connections.send(node, request, timeout=seconds)
         return {
             TP(topic, partition): (code, offset)
             for topic, partitions in answer.topics

@@ -14,15 +14,12 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from aiokafka.protocol.transaction import InitProducerIdRequest
-
 from faust._values import TP
 from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     ImproperlyConfigured,
     MessageTooLarge,
-    RetryableError,
 )
 from faust.transport.base import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.aiokafka.cluster import Cluster
@@ -39,6 +36,7 @@ from faust.transport.drivers.aiokafka.errors import (
 )
 from faust.transport.drivers.aiokafka.lines import MOST_IN_FLIGHT, Line, Pending
 from faust.transport.drivers.aiokafka.patience import Backoff
+from faust.transport.drivers.aiokafka.producer_id import new_producer_id
 from faust.transport.drivers.aiokafka.under_way import Request, UnderWay
 from faust.transport.drivers.aiokafka.wire import ProduceRequest
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
@@ -49,7 +47,6 @@ __all__ = ["KafkaProducer"]
 _CLOSE_SECONDS = 5.0
 #: Answers to the request whose outcome the broker itself does not know: it may be in the log.
 _APPENDED_PERHAPS = frozenset({7, 20})
-_INIT_TIMEOUT_MS = 60_000
 _numbers = count(1)
 
 
@@ -374,16 +371,8 @@ class KafkaProducer(Producer):
             self._spawn(self._get_identity(), f"kafka {self._lane} id")
 
     async def _get_identity(self) -> None:
-        backoff = Backoff()
         try:
-            while self._busy and self._identity is None:
-                try:
-                    self._identity = await self._get_identity_once()
-                except (RetryableError, *FOREIGN) as exc:
-                    if not may_be_retried(exc):
-                        raise translated(exc, "getting a producer id") from exc
-                    self._cluster.refresh_soon()
-                    await self._clock.sleep(backoff.next_seconds())
+            self._identity = await new_producer_id(self._cluster, lambda: bool(self._busy))
         except BrokerError as exc:
             for line in list(self._busy.values()):
                 if line.oldest is not None:
@@ -391,14 +380,6 @@ class KafkaProducer(Producer):
         finally:
             self._asking_identity = False
             self._schedule_soon()
-
-    async def _get_identity_once(self) -> tuple[int, int]:
-        connections = self._cluster.connections
-        request = InitProducerIdRequest(None, _INIT_TIMEOUT_MS)  # type: ignore[arg-type]  # null: no transactions
-        answer = await connections.send_to_any(request)
-        if answer.error_code != NO_ERROR:
-            raise error_for(answer.error_code, "getting a producer id")
-        return answer.producer_id, answer.producer_epoch
 
 
 def _wrong_builder(tp: TP) -> ImproperlyConfigured:
