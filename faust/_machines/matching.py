@@ -104,9 +104,6 @@ class _Matching:
                     return True
                 seen_members.add(name)
                 for other in self._at[name]:
-                    if other in seen_tasks:
-                        continue
-                    seen_tasks.add(other)
                     limit = self.placed[other][1]
                     queue.append(_Step(other, limit, step, name))
                     giver = self._giver_of[other]

@@ -25,6 +25,15 @@ def test_a_wave_of_restores_is_counted_as_one() -> None:
     assert restores.status(104.0)[:1] + restores.status(104.0)[3:] == (1000, 1, 2)
 
 
+def test_as_long_as_nobody_can_know_how_long_it_takes_nothing_is_said_of_it() -> None:
+    restores = Restores(5.0)
+    restores.begin("a", 0, 1000, 100.0)
+    assert str(restores.status(100.0)) == "1,000 records left, 0 of 1 partitions restored"
+    restores.advance("a", 1000)
+    done = "0 records left, 0 of 1 partitions restored, 1,000 records/s"
+    assert str(restores.status(101.0)) == done
+
+
 def test_what_was_given_up_does_not_count_as_restored() -> None:
     restores = Restores(5.0)
     restores.begin("a", 0, 1000, 0.0)

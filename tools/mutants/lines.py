@@ -20,7 +20,11 @@ from tools.mutants.__main__ import copy_tree
 #: Machine -> the files of `tests/machines` that must notice.
 TESTS: dict[str, tuple[str, ...]] = {
     "acks": ("test_acks.py",),
-    "withheld": ("test_effects_machine.py",),
+    "failures": ("test_failures.py",),
+    "flow": ("test_flow.py",),
+    "outputs": ("test_outputs.py",),
+    "retry": ("test_retry.py",),
+    "withheld": ("test_withheld.py",),
 }
 
 #: (machine, changed line) -> why it changes nothing that anybody could see.
