@@ -68,6 +68,8 @@ class Failing:
         self.own_effects = Effects()
         #: What processors have sent for events that are in no list of `take` yet, or are in one.
         self.early: dict[tuple[Cursor, int], Mark] = {}
+        #: What was acknowledged by hand of the list in progress: it counts with what the list does.
+        self.acked: set[tuple[Cursor, int]] = set()
 
     @property
     def effects(self) -> Effects:
@@ -97,6 +99,7 @@ class Failing:
         """Take back what the event in progress did; it is still in progress."""
         if self.cursor is not None:
             self.effects.undo()
+        self.acked.clear()
         self._records = None  # a batch is gone on with from the start: what is finished is skipped
 
     def leave_out(self) -> None:
@@ -158,6 +161,17 @@ class Failing:
         self.taken, self.replay = [], False
         return True
 
+    def acknowledge_list(self) -> None:
+        """The list in progress is over: what was acknowledged of it by hand is done."""
+        acked, self.acked = self.acked, set()
+        for cursor, offset in acked:
+            if cursor.acks is not None:
+                cursor.acks.done(offset)
+
+    def is_in_list(self, cursor: Cursor, offset: int) -> bool:
+        """Is this event in the list in progress?"""
+        return any(c is cursor and r.offset == offset for c, r, _ in self.taken)
+
     def _acked_by_hand(self) -> bool:
         """Was the event in progress acknowledged before its agent raised?"""
         cursor, record = self.cursor, self.record
@@ -172,6 +186,7 @@ class Failing:
             if cursor.acks is not None:
                 cursor.acks.done(record.offset)
         self.taken = []
+        self.acked.clear()
         if self.inside and self.cursor is not None and self.record is not None:
             self._ack_record(self.cursor, self.record)
         self.leave()

@@ -261,6 +261,7 @@ class _Taker:
             for cursor, record, _ in stream.taken:
                 if cursor.task.alive and cursor.acks is not None:
                     cursor.acks.done(record.offset)
+        stream.acknowledge_list()
         if alive and lead is not None:
             stream.hold_effects(lead, needs)
         stream.events_total += len(stream.taken)

@@ -262,6 +262,7 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         if self.task is task:
             self.replay = False
             self.taken = [item for item in self.taken if item[0].task is not task]
+            self.acked = {place for place in self.acked if place[0].task is not task}
             self.own_effects.undo()
         for place in [place for place in self.early if place[0].task is task]:
             self.early.pop(place).take_back()
@@ -617,12 +618,15 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         if cursor.task.incarnation != event.message.generation_id:
             return
         offset = event.message.offset
-        here = self.inside and self.cursor is cursor and self.record is not None
-        if here and self.record.offset == offset:
-            self._withheld.hold([(cursor, offset)], self.effects.hold())
-        cursor.acks.done(offset)
-        self._withheld.settle(cursor.task)
-        self._feed.acked()
+        if self.taken and self.is_in_list(cursor, offset):
+            self.acked.add((cursor, offset))
+        else:
+            here = self.inside and self.cursor is cursor and self.record is not None
+            if here and self.record.offset == offset:
+                self._withheld.hold([(cursor, offset)], self.effects.hold())
+            cursor.acks.done(offset)
+            self._withheld.settle(cursor.task)
+            self._feed.acked()
         if self.hooks is not None:
             self.hooks.message_out(cursor, event.message)
 
@@ -688,7 +692,11 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
     def noack_take(
         self, max_: int, within: Seconds | None = None
     ) -> AsyncIterator[list[Event[T_co]]]:
-        """As `take_events`, for events that are acknowledged by hand (see `noack`)."""
+        """As `take_events`, for events that are acknowledged by hand (see `noack`).
+
+        An acknowledgement counts when the list is finished that the event is in, with all that was
+        done for it; an exception undoes it.
+        """
         return self.noack().take_events(max_, within)
 
     async def take_with_timestamp(

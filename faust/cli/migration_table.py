@@ -55,6 +55,7 @@ MIGRATION_TABLE: dict[str, dict[str, tuple[str, str, str]]] = {
     'Streams and channels': {
         '`take(n)` needs `within`.': ('`within` may be left out: only full lists, then. Events of a list are finished, or undone, together.', 'The guide calls it so. Half a list could be lost.', 'Nothing.'),
         '`group_by(function)` needs `name`.': ('Only for functions without a name.', 'The name is known.', 'Nothing.'),
+        '`noack_take`: an acknowledged event is committed at once, whatever becomes of its list.': ('An acknowledgement counts when its list is finished; an exception undoes it.', 'What a list writes to tables belongs to the list.', 'Nothing, unless an agent stays inside of one list for long.'),
         '`noack()` is forgotten by the next operator.': ('Kept.', 'It was not meant for one operator.', 'Nothing, unless you repeated it.'),
         '`echo()` drops keys and headers.': ('Keeps them.', 'They belong to the event.', "Nothing, unless the topics' readers relied on it."),
         '`await stream.ack(event)`; `await event.ack()` fails.': ('Both work.', 'Both are documented.', 'Nothing.'),

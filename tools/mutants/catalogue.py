@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.mutants import exactly, planted
+from tools.mutants import exactly, holes, planted
 from tools.mutants.mutant import (
     COMMITTER,
     COURIER,
@@ -22,6 +22,7 @@ __all__ = ["MUTANTS", "PLANTED", "Mutant"]
 MUTANTS: tuple[Mutant, ...] = (
     *planted.MUTANTS,
     *exactly.MUTANTS,
+    *holes.MUTANTS,
     Mutant(
         "the watermark of the last commit is not restored",
         "faust/tables/base.py",

@@ -228,6 +228,64 @@ async def test_an_event_acknowledged_by_hand_after_its_list_failed_is_not_in_the
     assert world.committed() == {TP("numbers", 0): 9}
 
 
+@virtual
+async def test_an_acknowledgement_inside_of_a_list_counts_when_the_list_is_finished(
+    world: World,
+) -> None:
+    """The position went past the event at once, and a crash then lost what the list had written."""
+    app = world.app()
+    topic = topic_of(app, partitions=1)
+    sums = app.Table("sums", default=int, partitions=1, key_type=str, value_type=int)
+    go_on = asyncio.Event()
+    inside = asyncio.Event()
+
+    @app.agent(topic)
+    async def read(stream: Any) -> None:
+        async for events in stream.noack_take(3, within=0.5):
+            for event in events:
+                sums["all"] += event.value
+                event.ack()
+            inside.set()
+            await go_on.wait()
+
+    async with app:
+        await send_all(topic, [1, 2, 3])
+        await inside.wait()
+        await app.clock.sleep(1)
+        assert world.committed()[TP("numbers", 0)] == 0
+        assert not sums.committed.get("all")
+        go_on.set()
+        await until(lambda: world.committed()[TP("numbers", 0)] == 3)
+        assert sums.committed["all"] == 6
+
+
+@virtual
+async def test_what_was_acknowledged_of_a_list_that_fails_is_not_acknowledged(
+    world: World,
+) -> None:
+    """What it had written was undone, and the position stayed behind the event."""
+    app = world.app(agent_error_backoff=60.0)
+    topic = topic_of(app, partitions=1)
+    tries: list[int] = []
+
+    @app.agent(topic)
+    async def read(stream: Any) -> None:
+        async for events in stream.noack_take(3, within=0.5):
+            tries.append(len(events))
+            for event in events:
+                event.ack()
+                if len(tries) == 1 and event.value == 2:
+                    raise RuntimeError("on purpose")
+
+    async with app:
+        await send_all(topic, [1, 2, 3])
+        await until(lambda: tries)
+        await app.clock.sleep(1)
+        assert world.committed()[TP("numbers", 0)] == 0
+        await until(lambda: world.committed()[TP("numbers", 0)] == 3)
+    assert tries == [3, 3]
+
+
 # -- what an agent's own code raises ----------------------------------------------------------
 
 

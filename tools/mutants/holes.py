@@ -1,0 +1,28 @@
+"""Faults that a review found in the commit, in restores and in what the log may do under them."""
+
+from __future__ import annotations
+
+from tools.mutants.mutant import STREAMS, Mutant
+
+__all__ = ["MUTANTS"]
+
+LISTS = "tests/unit/vocabulary/test_lists_of_take.py"
+
+MUTANTS = (
+    Mutant(
+        "the position goes past an event of a list that is in progress",
+        STREAMS,
+        "        if self.taken and self.is_in_list(cursor, offset):",
+        "        if self.taken is None:",
+        tests=(
+            f"{LISTS}::test_an_acknowledgement_inside_of_a_list_counts_when_the_list_is_finished",
+        ),
+    ),
+    Mutant(
+        "what was acknowledged of a list that failed stays acknowledged",
+        "faust/_failing.py",
+        "        self.acked.clear()\n        self._records = None",
+        "        self.acknowledge_list()\n        self._records = None",
+        tests=(f"{LISTS}::test_what_was_acknowledged_of_a_list_that_fails_is_not_acknowledged",),
+    ),
+)
