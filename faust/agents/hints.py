@@ -1,8 +1,8 @@
 """Which tables a function refers to: read from its code, before any event has come.
 
 A hint, not a proof: it looks at the globals and closures that the function's code names, at what
-these hold (attributes, items of lists and dictionaries), and at what such functions name in turn.  What it misses (a table reached through an attribute or an
-argument) is learned when the table is first written.
+these hold (attributes, items of lists and dictionaries), and at what such functions name in turn.
+What it misses (a table reached through an argument) is learned when the table is first written.
 """
 
 from __future__ import annotations
