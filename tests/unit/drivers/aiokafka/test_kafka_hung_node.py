@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +12,20 @@ import pytest
 from faust._values import TP
 from faust.exceptions import BrokerUnavailable
 from faust.testing.clock import VirtualClock, run_virtual
-from faust.transport.base import Placed, ProducerOptions, ReaderOptions, TransportOptions
+from faust.transport.base import (
+    Commit,
+    Placed,
+    ProducerOptions,
+    ReaderOptions,
+    TransportOptions,
+)
 from faust.transport.drivers.aiokafka.cluster import Leader
 from faust.transport.drivers.aiokafka.connections import Connections
 from faust.transport.drivers.aiokafka.coordinator import NO_ANSWER, Coordinator
 from faust.transport.drivers.aiokafka.fetch import KafkaReader
+from faust.transport.drivers.aiokafka.group import KafkaMembership
 from faust.transport.drivers.aiokafka.produce import KafkaProducer
+from faust.transport.drivers.aiokafka.transactions import TransactionalProducer
 from faust.transport.drivers.aiokafka.under_way import Request, UnderWay
 from faust.transport.records import HEADER, Builder, new_builder
 
@@ -345,3 +354,38 @@ class Silent(FakeConnections):
     ) -> Any:
         async with asyncio.timeout(timeout):
             await asyncio.Event().wait()
+
+
+class LosesAnAnswer(KafkaMembership):
+    """A membership whose coordinator hangs once while offsets are committed."""
+
+    group_id = "group"
+
+    def __init__(self) -> None: ...
+
+    async def commit_in_transaction(
+        self,
+        name: str,
+        producer: tuple[int, int],
+        offsets: Mapping[TP, Commit],
+        generation: int | None,
+        on_retry: Callable[[int], object] | None = None,
+    ) -> int:
+        assert on_retry is not None
+        on_retry(NO_ANSWER)
+        return 0
+
+
+def test_after_offsets_that_may_arrive_late_the_next_transaction_has_a_new_epoch() -> None:
+    """They have no sequence number: they would count in the next transaction of their epoch."""
+
+    async def main() -> None:
+        cluster: Any = FakeCluster()
+        producer = TransactionalProducer(cluster, ProducerOptions(transactional_id="id"))
+        producer.id.producer_id, producer.id.epoch, producer.id._needs_epoch = 7, 0, False
+        transaction = await producer.begin()
+        await transaction.commit_offsets(LosesAnAnswer(), {ZERO: Commit(1)}, generation=1)
+        assert producer.id._needs_epoch
+        producer.abandon()
+
+    run_virtual(main())
