@@ -80,6 +80,11 @@ def test_an_event_that_has_had_its_detours_is_not_put_aside_again(had: int, time
     assert step == (Aside(had + 1, 60.0) if had < times else Fate.SKIP)
 
 
+def test_an_event_that_comes_from_its_own_topic_has_had_no_detour_yet() -> None:
+    failures = Failures(plan_for(Retry(1, topic=True, then="skip"), CRASH))
+    assert failures.failed() == Aside(1, 60.0)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -38,6 +38,17 @@ def test_a_policy_that_makes_no_sense_is_refused(values: dict[str, float], name:
         RetryPolicy(**values)  # type: ignore[arg-type]
 
 
+def test_no_delay_and_one_that_does_not_grow_are_policies() -> None:
+    at_once = Attempts(RetryPolicy(retries=2, first_delay=0, max_delay=0))
+    assert [at_once.failed() for _ in range(3)] == [0, 0, None]
+    steady = Attempts(RetryPolicy(retries=3, first_delay=0.25, factor=1, max_delay=0.5))
+    assert [steady.failed() for _ in range(4)] == [0.25, 0.25, 0.25, None]
+
+
+def test_jitter_takes_up_to_half_of_a_wait_away() -> None:
+    assert [backoff(1, 8.0, 10.0, jitter) for jitter in (0.0, 0.25, 0.5)] == [8.0, 7.0, 6.0]
+
+
 @given(
     st.integers(-3, 5_000), st.floats(0, 10), st.floats(0, 100), st.floats(0, 1, exclude_max=True)
 )

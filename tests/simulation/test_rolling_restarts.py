@@ -51,7 +51,7 @@ class Roll:
                 self.harness.broker.log(TPS[number]), builder.build(), (-1, -1, -1)
             )
             self.sent[key] += 1
-            await self.harness.clock.sleep(0.02)
+            await self.harness.clock.sleep(0.05)
 
     async def watch(self) -> None:
         while True:
@@ -163,7 +163,11 @@ def roll(
     return result  # type: ignore[no-any-return]  # as main returns it
 
 
-@pytest.mark.parametrize(("workers", "replicas"), [(3, 0), (3, 1), (5, 1)])
+#: More workers are more of the same, and take longer.
+FIVE = pytest.mark.soak
+
+
+@pytest.mark.parametrize(("workers", "replicas"), [(3, 0), (3, 1), pytest.param(5, 1, marks=FIVE)])
 def test_a_rolling_restart_moves_only_what_each_worker_had_away_once_and_back_once(
     tmp_path: Path, workers: int, replicas: int
 ) -> None:
@@ -176,7 +180,7 @@ def test_a_rolling_restart_moves_only_what_each_worker_had_away_once_and_back_on
         assert max(Counter(tp for tp, _, to in moves if to == name).values()) <= 1
 
 
-@pytest.mark.parametrize("workers", [3, 5])
+@pytest.mark.parametrize("workers", [3, pytest.param(5, marks=FIVE)])
 def test_a_rolling_restart_of_static_members_moves_nothing(tmp_path: Path, workers: int) -> None:
     world, restarts, totals = roll(tmp_path, workers, static=True, replicas=1)
     assert totals == dict(world.sent)

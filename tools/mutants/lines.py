@@ -31,6 +31,14 @@ TESTS: dict[str, tuple[str, ...]] = {
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("acks", 'self._outstanding[offset] = ""'): "only the keys of this dictionary are looked at",
     ("acks", "if next_offset >= self._next:"): "setting a number to itself",
+    (
+        "retry",
+        "doublings = min(max(attempt - 1, 0), 65)",
+    ): "64 doublings are beyond any cap as well",
+    (
+        "withheld",
+        "if cursor.floor is None or offset <= cursor.floor:",
+    ): "setting a number to itself",
 }
 
 _CONFIGURATION = """\
