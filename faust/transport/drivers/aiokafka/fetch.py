@@ -27,10 +27,9 @@ from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
     CorruptRecord,
-    OffsetOutOfRange,
     UnknownTopic,
 )
-from faust.transport.base import EARLIEST, LATEST, Fetched, Reader, ReaderOptions
+from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.errors import (
     FOREIGN,
@@ -43,7 +42,7 @@ from faust.transport.drivers.aiokafka.errors import (
 )
 from faust.transport.drivers.aiokafka.fetch_request import Answered, ask
 from faust.transport.drivers.aiokafka.fetched import read_partition
-from faust.transport.drivers.aiokafka.offsets import list_offsets
+from faust.transport.drivers.aiokafka.offsets import out_of_range
 from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
 from faust.transport.drivers.aiokafka.patience import RestingNodes
 from faust.transport.drivers.aiokafka.requests import NO_TOPIC_ID
@@ -214,14 +213,15 @@ class KafkaReader(Reader):
 
     def _leave_former_leaders(self) -> None:
         """End requests that nobody answers and that ask for what another node leads by now."""
+
+        def leader_of(part: Partition) -> int | None:
+            leader = self._cluster.leader(part.tp)
+            return None if leader is None else leader.node
+
         for request in self._under_way.unanswered(self._clock.monotonic()):
-            if has_moved(request, self._leader_of) and request.task is not None:
+            if has_moved(request, leader_of) and request.task is not None:
                 request.task.cancel()
                 self._cluster.connections.drop(request.node, request.lane)
-
-    def _leader_of(self, part: Partition) -> int | None:
-        leader = self._cluster.leader(part.tp)
-        return None if leader is None else leader.node
 
     def _check_topic_id(self, part: Partition) -> None:
         topic = self._cluster.topic(part.tp.topic)
@@ -390,16 +390,14 @@ class KafkaReader(Reader):
         A leader that was just elected may not know yet how far its log is readable.
         """
         try:
-            first = await list_offsets(self._cluster, [part.tp], EARLIEST)
-            end = await list_offsets(self._cluster, [part.tp], LATEST)
+            lost = await out_of_range(self._cluster, part.tp, part.fetch_position)
         except BrokerError:
             return  # the next fetch finds out again
-        tp, position = part.tp, part.fetch_position
-        if tp not in first or tp not in end or first[tp] <= position <= end[tp]:
+        if lost is not None:
+            self._fail(part, lost)
+        else:
             part.stale = True
             self._cluster.refresh_soon()
-            return
-        self._fail(part, OffsetOutOfRange(tp, position, first=first[tp], end=end[tp]))
 
     def _rest(self, node: int, failure: BaseException) -> None:
         """Leave a node alone for a moment, and ask whether it still leads."""

@@ -10,7 +10,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from faust._values import TP
 from faust.exceptions import BrokerError, OffsetOutOfRange, RetryableError, UnknownTopic
-from faust.transport.base import LATEST
+from faust.transport.base import EARLIEST, LATEST
 from faust.transport.drivers.aiokafka.cluster import Cluster, Leader
 from faust.transport.drivers.aiokafka.errors import (
     FOREIGN,
@@ -23,7 +23,7 @@ from faust.transport.drivers.aiokafka.errors import (
 )
 from faust.transport.drivers.aiokafka.patience import Patience
 
-__all__ = ["delete_records", "list_offsets"]
+__all__ = ["delete_records", "list_offsets", "out_of_range"]
 
 #: After so long without an answer, it is asked who leads by now.
 _ANSWER_SECONDS = 5.0
@@ -49,6 +49,19 @@ async def list_offsets(cluster: Cluster, tps: Collection[TP], at: int) -> dict[T
     if at != LATEST and nothing_later:
         found |= await list_offsets(cluster, nothing_later, LATEST)
     return found
+
+
+async def out_of_range(cluster: Cluster, tp: TP, position: int) -> OffsetOutOfRange | None:
+    """Ask a partition's leader whether a position is in its log; ``None`` if so, or if it is gone.
+
+    Raises:
+        BrokerError: it cannot be found out now.
+    """
+    first = await list_offsets(cluster, [tp], EARLIEST)
+    end = await list_offsets(cluster, [tp], LATEST)
+    if tp not in first or tp not in end or first[tp] <= position <= end[tp]:
+        return None
+    return OffsetOutOfRange(tp, position, first=first[tp], end=end[tp])
 
 
 async def delete_records(cluster: Cluster, before: Mapping[TP, int]) -> dict[TP, int]:
