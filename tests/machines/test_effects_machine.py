@@ -150,7 +150,8 @@ class EffectsAgainstModel(RuleBasedStateMachine):
             self.sent[self.next] = []
         for _ in range(count):
             sent = Sent(self.outputs, f"{self.next}/{len(self.sent[self.next])}")
-            self.outputs.add(sent)
+            self.outputs.items.append(sent)
+            self.outputs.size += sent.size
             self.sent[self.next].append(sent)
             self.ever.append(sent)
         assert self.outputs.in_progress

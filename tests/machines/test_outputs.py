@@ -31,7 +31,8 @@ def event(*sizes: int) -> tuple[TaskRun, Kept, EventOutputs, list[Sent]]:
     run, kept = TaskRun("t", 0, 1), Kept()
     outputs, sent = EventOutputs(run, kept), [Sent(size) for size in sizes]
     for each in sent:
-        outputs.add(each)
+        outputs.items.append(each)
+        outputs.size += each.size
     return run, kept, outputs, sent
 
 

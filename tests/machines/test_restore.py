@@ -292,9 +292,10 @@ class RestoringIsExact(RuleBasedStateMachine):
             if start <= offset < end:
                 yield key, value
 
-    def content(self) -> dict[bytes, bytes]:
+    def content(self, end: int | None = None) -> dict[bytes, bytes]:
         everything = Local()
-        everything.apply(list(self.read(0, self.end)), self.end, self.topic_id, self.now)
+        records = self.read(0, self.end if end is None else end)
+        everything.apply(list(records), self.end, self.topic_id, self.now)
         return everything.entries
 
     # -- what a worker does ------------------------------------------------------------------
@@ -394,6 +395,9 @@ class RestoringIsExact(RuleBasedStateMachine):
         self.end = max(0, self.end - records)
         self.log = {offset: record for offset, record in self.log.items() if offset < self.end}
         lost = self.mark is not None and self.mark.position > self.end
+        if not lost and self.mark is not None and self.mark.topic_id == self.topic_id:
+            # A tail that was taken for true, being old, and that nobody had committed may be gone.
+            self.model = self.content(self.mark.position)
         if lost or any(self.is_ahead_of_the_log(local) for local in self.workers):
             # The brokers have lost what was committed: what they have now is the truth, at once,
             # as a worker that holds the task would find (a log that has grown again lies to all).
