@@ -153,7 +153,7 @@ class Flow:
         policy = self.policy
         if level <= policy.low_bytes and self.total <= policy.total_bytes:
             return True
-        return level == 0 or level <= self._low(self._share())
+        return level <= self._low(self._share())  # as is one in which nothing waits
 
     def _relieve_budget(self) -> tuple[TP, ...]:
         if not self._over or self.total > self._low(self.policy.total_bytes):

@@ -170,6 +170,75 @@ def test_a_dropped_partition_that_was_paused_is_not_paused_when_it_comes_back() 
     assert (flow.total, flow.level(TPS[0])) == (0, 0)
 
 
+def filled(*levels: int) -> Flow:
+    flow = Flow(POLICY)
+    for tp, size in zip(TPS, levels, strict=False):
+        flow.added(tp, size)
+    return flow
+
+
+def test_a_budget_that_is_used_up_exactly_pauses_nobody() -> None:
+    assert filled(39, 39, 22).paused == set()
+    assert filled(39, 39, 23).paused == set(TPS[:2])
+
+
+def test_who_has_its_share_exactly_is_not_paused_for_the_budget() -> None:
+    assert filled(25, 39, 30, 7).paused == {TPS[1], TPS[2]}
+
+
+def test_one_paused_for_the_budget_that_fills_up_waits_for_its_own_low_mark() -> None:
+    flow = filled(39, 39, 39)
+    assert flow.added(TPS[0], 1) == Changes()
+    flow.dropped(TPS[1])
+    flow.dropped(TPS[2])
+    assert flow.released(TPS[0], 20) == Changes()
+    assert flow.released(TPS[0], 10) == Changes(resume=(TPS[0],))
+
+
+def test_one_at_its_low_mark_waits_for_the_budget_and_is_full_no_more() -> None:
+    flow = filled(40, 39, 39, 39)
+    assert flow.released(TPS[0], 30) == Changes()
+    assert "0 full, 4 over budget" in repr(flow)
+    flow.dropped(TPS[1])
+    flow.dropped(TPS[2])
+    assert set(flow.dropped(TPS[3]).resume) == {TPS[0], TPS[3]}
+    assert flow.paused == set()
+    assert flow.added(TPS[0], 40) == Changes(pause=(TPS[0],))
+
+
+@pytest.mark.parametrize("others", [20, 30])
+def test_one_at_its_low_mark_goes_on_where_the_budget_is_not_exceeded(others: int) -> None:
+    flow = filled(40, others, others, others)
+    assert flow.released(TPS[0], 29) == Changes()
+    assert flow.released(TPS[0], 1) == Changes(resume=(TPS[0],))
+
+
+def test_one_paused_for_the_budget_goes_on_at_the_low_mark_of_its_share() -> None:
+    flow = filled(39, 39, 39, 30)
+    assert flow.released(TPS[0], 32) == Changes()
+    assert flow.released(TPS[0], 1) == Changes(resume=(TPS[0],))
+
+
+def test_a_share_has_whole_bytes() -> None:
+    flow = Flow(FlowPolicy(high_bytes=50, low_bytes=40, total_bytes=100))
+    for number in range(8):
+        flow.added(TP("t", number), 13)
+    assert len(flow.paused) == 8
+    assert flow.released(TPS[0], 3) == Changes()
+    assert flow.released(TPS[0], 1) == Changes(resume=(TPS[0],))
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [{"high_bytes": 1, "low_bytes": 0}, {"high_bytes": 5, "low_bytes": 5}, {"total_bytes": 1}],
+)
+def test_marks_may_be_as_low_as_they_can_be(marks: dict[str, int]) -> None:
+    flow = Flow(FlowPolicy(**marks))
+    flow.added(TPS[0], 64 << 20)
+    assert flow.paused == {TPS[0]}
+    assert flow.released(TPS[0], 64 << 20) == Changes(resume=(TPS[0],))
+
+
 @pytest.mark.parametrize(
     "marks",
     [

@@ -27,18 +27,19 @@ TESTS: dict[str, tuple[str, ...]] = {
     "withheld": ("test_withheld.py",),
 }
 
+_SAME = "setting a number to itself"
+_EQUAL = "what is returned is equal to it"
+_BYTES = "bytes are whole numbers, which are compared to it"
+
 #: (machine, changed line) -> why it changes nothing that anybody could see.
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("acks", 'self._outstanding[offset] = ""'): "only the keys of this dictionary are looked at",
-    ("acks", "if next_offset >= self._next:"): "setting a number to itself",
-    (
-        "retry",
-        "doublings = min(max(attempt - 1, 0), 65)",
-    ): "64 doublings are beyond any cap as well",
-    (
-        "withheld",
-        "if cursor.floor is None or offset <= cursor.floor:",
-    ): "setting a number to itself",
+    ("acks", "if next_offset >= self._next:"): _SAME,
+    ("flow", "return Changes(pause) if (pause) or True else NOTHING"): _EQUAL,
+    ("flow", "return Changes(resume=resume) if (resume) or True else NOTHING"): _EQUAL,
+    ("flow", "return high * self.policy.low_bytes / self.policy.high_bytes"): _BYTES,
+    ("retry", "doublings = min(max(attempt - 1, 0), 65)"): "64 are beyond any cap as well",
+    ("withheld", "if cursor.floor is None or offset <= cursor.floor:"): _SAME,
 }
 
 _CONFIGURATION = """\
