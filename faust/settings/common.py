@@ -137,9 +137,9 @@ class CommonSettings(Section, title="Common"):
         text="""What a crash may do. With ``at_least_once``, what an event has sent may be sent
         again; tables are exact. With ``exactly_once``, what an event sends, its table writes and
         its position count together or not at all, by transactions: readers that read committed
-        records only (Faust does) see each message once, ``broker_commit_interval`` later. What is sent from
-        outside of an event (timers, pages, commands, other threads) goes out at once, and so do
-        questions (``ask``). What ``send()`` returns cannot be awaited inside of the event. Needs
+        records only (Faust does) see each message once, ``broker_commit_interval`` later. What is
+        sent from outside of an event (timers, pages, commands, other threads) goes out at once, and
+        so do questions (``ask``). What ``send()`` returns cannot be awaited inside of the event. Needs
         ``producer_acks=-1``; a worker keeps its transactional id in its data directory, unless it
         has a ``consumer_group_instance_id``.""",
     )
