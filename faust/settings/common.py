@@ -139,8 +139,8 @@ class CommonSettings(Section, title="Common"):
         its position count together or not at all, by transactions: readers that read committed
         records only (Faust does) see each message once, ``broker_commit_interval`` later. What is
         sent from outside of an event (timers, pages, commands, other threads) goes out at once, and
-        so do questions (``ask``). What ``send()`` returns cannot be awaited inside of the event. Needs
-        ``producer_acks=-1``; a worker keeps its transactional id in its data directory, unless it
+        so do questions (``ask``). What ``send()`` returns cannot be awaited inside of the event.
+        Needs ``producer_acks=-1``; a worker keeps its transactional id in its data directory, unless it
         has a ``consumer_group_instance_id``.""",
     )
     timezone = setting(
