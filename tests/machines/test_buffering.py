@@ -1,8 +1,9 @@
 """When a list of `take` is handed out."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from faust._machines.buffering import Buffer
 
@@ -31,6 +32,57 @@ def test_no_list_is_larger_or_older_than_asked_for_and_nothing_is_lost(
         expected = None if within is None or not len(buffer) else began + within
         assert buffer.deadline == expected
     assert handed_out + buffer.drain() == list(range(len(steps)))
+
+
+class BufferAgainstModel(RuleBasedStateMachine):
+    """Events of two tasks come and are handed out as lists; a task goes, and its events with it."""
+
+    @initialize(max_size=st.integers(1, 4), within=st.none() | st.integers(0, 5))
+    def begin(self, max_size: int, within: int | None) -> None:
+        self.buffer: Buffer[tuple[str, int]] = Buffer(max_size, within)
+        self.waiting: list[tuple[str, int]] = []
+        self.began: int | None = None
+        self.now = self.number = 0
+
+    @rule(task=st.sampled_from("ab"), seconds=st.integers(0, 3))
+    def add(self, task: str, seconds: int) -> None:
+        self.now += seconds
+        if not self.waiting:
+            self.began = self.now
+        self.waiting.append((task, self.number))
+        full = self.buffer.add((task, self.number), self.now)
+        self.number += 1
+        assert full is (len(self.waiting) >= self.buffer.max_size)
+        if full:
+            self.hand_out()
+
+    @rule()
+    def hand_out(self) -> None:
+        assert self.buffer.drain() == self.waiting
+        self.waiting, self.began = [], None
+
+    @precondition(lambda self: len(self.waiting) > 1)
+    @rule(task=st.sampled_from("ab"))
+    def lose_a_task(self, task: str) -> None:
+        self.buffer.discard(lambda item: item[0] == task)
+        self.waiting = [item for item in self.waiting if item[0] != task]
+        if not self.waiting:
+            self.began = None
+
+    @invariant()
+    def it_is_due_when_its_first_event_has_waited_long_enough(self) -> None:
+        within = self.buffer.within
+        due = None if self.began is None or within is None else self.began + within
+        assert self.buffer.deadline == due
+        assert len(self.buffer) == len(self.waiting)
+        for later in range(7):
+            assert self.buffer.due(self.now + later) is (
+                due is not None and self.now + later >= due
+            )
+
+
+TestBufferAgainstModel = BufferAgainstModel.TestCase
+TestBufferAgainstModel.settings = settings(max_examples=50, stateful_step_count=30)
 
 
 def test_an_empty_list_is_never_due() -> None:

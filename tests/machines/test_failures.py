@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from faust._machines.failures import Again, Aside, Failures, Fate, Plan, plan_for
 from faust._machines.retry import RetryPolicy
@@ -70,6 +71,58 @@ def test_attempts_are_those_of_each_visit(in_place: int, by_topic: int) -> None:
     steps = life(policy)
     assert sum(isinstance(step, Aside) for step in steps) == by_topic
     assert sum(isinstance(step, Again) for step in steps) == in_place * (by_topic + 1)
+
+
+class OneEvent(RuleBasedStateMachine):
+    """An event fails in place, goes aside and comes back, and does not live for ever."""
+
+    @initialize(
+        in_place=st.integers(0, 3),
+        aside=st.integers(0, 3),
+        end=st.sampled_from(["crash", "skip", "dead_letter"]),
+    )
+    def comes(self, in_place: int, aside: int, end: Any) -> None:
+        policy: Any = Retry(aside, 7, topic=True, then=end) if aside else end
+        if in_place:
+            policy = Retry(in_place, 1, max_backoff=4, then=policy)
+        elif policy == "crash":
+            in_place = CRASH.retries
+        self.plan = plan_for(policy, CRASH)
+        self.in_place, self.aside, self.end = in_place, aside, Fate(end)
+        self.failures, self.detours = Failures(self.plan), 0
+        self.here = 0
+        self.over = False
+
+    @precondition(lambda self: not self.over)
+    @rule()
+    def fails(self) -> None:
+        step = self.failures.failed(self.detours)
+        self.here += 1
+        assert self.failures.count == self.here
+        if self.here <= self.in_place:
+            assert isinstance(step, Again)
+            assert 0 < step.delay <= 5
+        elif self.detours < self.aside:
+            assert step == Aside(self.detours + 1, 7)
+            self.detours, self.here, self.failures = step.number, 0, Failures(self.plan)
+        else:
+            assert step is self.end
+            self.over = True
+
+    @precondition(lambda self: not self.over)
+    @rule()
+    def is_handed_out_anew(self) -> None:
+        """By another worker, which does not know how often it has failed here."""
+        self.failures, self.here = Failures(self.plan), 0
+
+    @precondition(lambda self: self.over)
+    @rule()
+    def stays_what_it_is(self) -> None:
+        assert self.failures.failed(self.detours) is self.end
+
+
+TestOneEvent = OneEvent.TestCase
+TestOneEvent.settings = settings(max_examples=50, stateful_step_count=25)
 
 
 @given(st.integers(0, 9), st.integers(0, 9))

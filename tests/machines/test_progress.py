@@ -1,6 +1,81 @@
 """How far restoring has come, in numbers and in words."""
 
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from faust._machines.progress import Restores
+
+INTERVAL = 5.0
+KEYS = st.sampled_from("abc")
+
+
+@dataclass
+class Reading:
+    """A restore: where it is, and its end."""
+
+    position: int
+    end: int
+
+
+class RestoresAgainstModel(RuleBasedStateMachine):
+    """Restores begin, advance and end in any order, also such as are over or never began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.restores = Restores(INTERVAL)
+        self.under_way: dict[str, Reading] = {}
+        self.now = self.began = self.reported = 0.0
+        self.read = self.done = 0
+
+    @rule(key=KEYS, start=st.integers(0, 50), size=st.integers(0, 50))
+    def begin(self, key: str, start: int, size: int) -> None:
+        if key not in self.under_way:
+            if not self.under_way:
+                self.began = self.reported = self.now
+                self.read = self.done = 0
+            self.restores.begin(key, start, start + size, self.now)
+            self.under_way[key] = Reading(start, start + size)
+
+    @rule(key=KEYS, position=st.integers(0, 110))
+    def advance(self, key: str, position: int) -> None:
+        self.restores.advance(key, position)
+        if key in self.under_way:
+            reading = self.under_way[key]
+            self.read += max(0, position - reading.position)
+            reading.position = max(position, reading.position)
+
+    @rule(key=KEYS, restored=st.booleans())
+    def end(self, key: str, restored: bool) -> None:
+        self.restores.end(key, restored=restored)
+        if self.under_way.pop(key, None) is not None:
+            self.done += restored
+
+    @rule(seconds=st.integers(1, 4))
+    def report(self, seconds: int) -> None:
+        self.now += seconds
+        report = self.restores.report(self.now)
+        due = bool(self.under_way) and self.now - self.reported >= INTERVAL
+        assert report == (self.restores.status(self.now) if due else None)
+        if due:
+            self.reported = self.now
+
+    @invariant()
+    def the_wave_is_counted_as_a_whole(self) -> None:
+        left = sum(max(0, each.end - each.position) for each in self.under_way.values())
+        status = self.restores.status(self.now)
+        assert (status.left, status.done) == (left, self.done)
+        assert status.total == self.done + len(self.under_way)
+        seconds = self.now - self.began
+        rate = self.read / seconds if self.under_way and seconds else 0.0
+        assert status.rate == rate
+        assert status.seconds == (left / rate if left and rate else None)
+
+
+TestRestoresAgainstModel = RestoresAgainstModel.TestCase
+TestRestoresAgainstModel.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_nothing_is_under_way_at_first() -> None:
