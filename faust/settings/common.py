@@ -140,8 +140,8 @@ class CommonSettings(Section, title="Common"):
         records only (Faust does) see each message once, ``broker_commit_interval`` later. What is
         sent from outside of an event (timers, pages, commands, other threads) goes out at once, and
         so do questions (``ask``). What ``send()`` returns cannot be awaited inside of the event.
-        Needs ``producer_acks=-1``; a worker keeps its transactional id in its data directory, unless it
-        has a ``consumer_group_instance_id``.""",
+        Needs ``producer_acks=-1``; a worker keeps its transactional id in its data
+        directory, unless it has a ``consumer_group_instance_id``.""",
     )
     timezone = setting(
         Timezone(),
