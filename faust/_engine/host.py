@@ -57,7 +57,6 @@ class Host(Connected):
         registry: What was declared.
         agents: The agents by name.
         engine: What moves, while it runs as a worker.
-        failure: Why the app had to stop, or ``None``.
     """
 
     abstract = False
@@ -67,7 +66,8 @@ class Host(Connected):
         self.registry = Registry()
         self.agents: dict[str, Agent] = {}
         self.engine: Engine | None = None
-        self.failure: BaseException | None = None
+        self._failure: BaseException | None = None
+        self._failure_was_read = False
         self._telling: asyncio.Future[None] | None = None
         self.needed_topics: list[Topic[Any]] = []
         self.client_only = False
@@ -208,7 +208,7 @@ class Host(Connected):
 
     async def on_start(self) -> None:
         """Start (see the module's docstring)."""
-        self.failure = None
+        self._failure, self._failure_was_read = None, False
         self.failed = asyncio.Event()
         self._stopping = False
         self.prepare_directories()
@@ -267,8 +267,8 @@ class Host(Connected):
         finally:
             for each in waiting:
                 each.cancel()
-        if self.failure is not None:
-            raise self.failure
+        if self._failure is not None:
+            raise self._failure
 
     async def _settle(self) -> None:
         """Let every agent come to its first iteration: then what it reads is known."""
@@ -352,8 +352,8 @@ class Host(Connected):
 
     def not_ready_because(self) -> str:
         """Return why this worker is not (fully) working; "" if it is."""
-        if self.failure is not None:
-            return f"crashed: {self.failure}"
+        if self._failure is not None:
+            return f"crashed: {self._failure}"
         starting = self.doing or "starting"
         if not self.started or self.engine is None:
             return starting if self.should_process and self.agents else ""
@@ -365,14 +365,23 @@ class Host(Connected):
 
     # -- crashes ---------------------------------------------------------------------------------
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the app had to stop, or ``None``.
+
+        Whoever has read it deals with it: the end of ``async with app:`` does not raise it.
+        """
+        self._failure_was_read = self._failure is not None
+        return self._failure
+
     def on_crash(self, error: BaseException) -> None:
         """Something failed that cannot be gone on from: the worker stops."""
-        if self.failure is None:
+        if self._failure is None:
             self._fail(error)
             self._telling = asyncio.ensure_future(self.crash(error))
 
     def _fail(self, error: BaseException) -> None:
-        self.failure = error
+        self._failure = error
         self.failed.set()
 
     async def crash(self, reason: BaseException) -> None:
@@ -380,7 +389,7 @@ class Host(Connected):
 
         Called once, with what the app cannot go on from; whoever overrides it hears of that.
         """
-        if self.failure is None:
+        if self._failure is None:
             self._fail(reason)
 
     async def _on_agent_error(self, agent: Agent, exc: BaseException) -> None:
@@ -472,8 +481,8 @@ class Host(Connected):
             try:
                 await step()
             except Exception as exc:
-                if self.failure is None:
-                    self.failure = exc
+                if self._failure is None:
+                    self._failure = exc
                 logger.error("Stopping: %s", exc)
         self.doing = ""
         self._reply_reader = None
@@ -483,7 +492,7 @@ class Host(Connected):
     async def _disconnect(self) -> None:
         """Where no broker answers, what is under way is not waited for."""
         assert self.connection is not None
-        away = isinstance(self.failure, BrokerUnavailable)
+        away = isinstance(self._failure, BrokerUnavailable)
         await self.connection.close(AWAY_PATIENCE if away else None)
 
     async def _stop_tables(self) -> None:
@@ -505,7 +514,7 @@ class Host(Connected):
             self._starting_late = None
         try:
             if self.engine is not None:
-                await self.engine.stop(crashed=self.failure is not None)
+                await self.engine.stop(crashed=self._failure is not None)
         finally:
             for agent in self.agents.values():
                 await agent.stop()

@@ -92,8 +92,8 @@ class Inspector:
     def stalls(self) -> list[str]:
         """Return what this worker cannot live without and does not do, in words."""
         host, known, found = self._host, self._spots, []
-        if host.failure is not None:
-            found.append(f"crashed: {host.failure}")
+        if host._failure is not None:
+            found.append(f"crashed: {host._failure}")
         blocked = host.watchdog.blocked_for
         if blocked >= STALL:
             found.append(f"the event loop has been blocked for {blocked:.0f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mode import Service
@@ -137,6 +138,22 @@ class Living(Configured):
             self.conf.use(False)
             await self._stop_around()
 
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Stop it, at the end of ``async with app:``.
+
+        Raises:
+            BaseException: why the app has failed, unless another exception is under way, or
+                ``app.failure`` was read.
+        """
+        await super().__aexit__(exc_type, exc, traceback)
+        if exc is None and self._failure is not None and not self._failure_was_read:
+            raise self._failure
+
     async def _start_around(self) -> None:
         """Start what must answer while the broker is away or the loop is blocked."""
         if self.client_only:
@@ -192,7 +209,7 @@ class Living(Configured):
     def _crash(self, reason: BaseException) -> None:
         """A service of this app has failed, says mode: so has the app."""
         super()._crash(reason)
-        if self.failure is not None:
+        if self._failure is not None:
             return
         main = self._main_loop
         if main is None or main is asyncio._get_running_loop():

@@ -12,6 +12,7 @@ import pytest
 from mode import Service
 
 import faust
+from faust.exceptions import AgentFailed
 from faust.transport.drivers.memory import forget_broker
 
 _numbers = itertools.count()
@@ -94,6 +95,7 @@ def test_an_app_that_fails_leaves_the_other_running(options: dict[str, Any]) -> 
             async with one.app:
                 one.app.on_crash(RuntimeError("only this one"))
                 await one.app.failed.wait()
+                assert one.app.failure is not None
             assert other.app.failure is None
             answer: int = await other.count.ask(7)
             return answer
@@ -117,10 +119,74 @@ def test_an_app_that_fails_where_no_worker_ends_with_it_says_so(
             await refuse.cast("x")
             await app.failed.wait()
 
-    asyncio.run(main())
+    with pytest.raises(AgentFailed):
+        asyncio.run(main())
     (told,) = [r.getMessage() for r in caplog.records if "has failed" in r.getMessage()]
     assert told.startswith("App embedded has failed, and no worker ends with it")
     assert "partition 0 offset 0 key None: ValueError: never" in told
+
+
+def failing(options: dict[str, Any]) -> faust.App:
+    app = faust.App("block", **options)
+
+    @app.agent()
+    async def idle(stream: Any) -> None:
+        async for _ in stream:
+            pass
+
+    return app
+
+
+def test_a_block_whose_app_has_failed_ended_as_if_nothing_were(options: dict[str, Any]) -> None:
+    app = failing(options)
+
+    async def main() -> None:
+        async with app:
+            app.on_crash(LookupError("lost"))
+
+    with pytest.raises(LookupError, match="lost"):
+        asyncio.run(main())
+
+
+def test_a_failure_that_was_read_is_not_raised_at_the_end_of_the_block(
+    options: dict[str, Any],
+) -> None:
+    app = failing(options)
+
+    async def main() -> BaseException | None:
+        async with app:
+            assert app.failure is None
+            app.on_crash(LookupError("lost"))
+            return app.failure
+
+    assert isinstance(asyncio.run(main()), LookupError)
+
+
+def test_an_exception_of_the_block_goes_before_the_failure_of_its_app(
+    options: dict[str, Any],
+) -> None:
+    app = failing(options)
+
+    async def main() -> None:
+        async with app:
+            app.on_crash(LookupError("lost"))
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        asyncio.run(main())
+
+
+def test_an_app_that_is_started_again_has_not_failed(options: dict[str, Any]) -> None:
+    app = failing(options)
+
+    async def main() -> None:
+        with pytest.raises(LookupError):
+            async with app:
+                app.on_crash(LookupError("lost"))
+        async with app:
+            assert app.failure is None
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("mode", ["client_only", "producer_only"])

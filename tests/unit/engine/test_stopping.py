@@ -344,4 +344,4 @@ async def test_an_app_that_has_failed_outside_of_a_worker_leaves_its_group_at_on
         assert world.committed()[ORDERS] == 1
         async with other:
             await until(lambda: len(seen) == 2)
-    assert app.failure is not None
+        assert app.failure is not None

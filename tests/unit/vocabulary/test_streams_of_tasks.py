@@ -62,8 +62,9 @@ async def test_a_late_stream_that_cannot_be_read_did_not_end_the_app(world: Worl
 
     async with app:
         await asyncio.wait_for(app.failed.wait(), 60.0)
-    assert isinstance(app.failure, PartitionsMismatch)
-    assert "numbers" in str(app.failure)
+        failure = app.failure
+    assert isinstance(failure, PartitionsMismatch)
+    assert "numbers" in str(failure)
 
 
 @pytest.mark.parametrize("then", [0.0, 1000.0])

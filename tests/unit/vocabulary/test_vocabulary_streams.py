@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from vocabulary_world import World, send_all, until, virtual
+from vocabulary_world import World, fails, send_all, until, virtual
 
 import faust
 from faust.exceptions import ImproperlyConfigured
@@ -534,7 +534,7 @@ async def test_take_loses_nothing_when_its_agent_keeps_failing(world: World) -> 
     define(app, 4)
     async with app:
         await send_all(numbers(app), range(8))
-        await app.failed.wait()
+        await fails(app)
     assert seen == [[0, 1, 2]]
     assert world.committed()[NUMBERS] <= 3
     again = world.app()
