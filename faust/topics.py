@@ -9,6 +9,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faust._values import HeadersArg, Message, headers_as_list
+from faust._values.topicnames import legal_topic_name
 from faust.channels import Channel
 from faust.conductor import TopicConductor
 from faust.exceptions import DecodeError
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Topic", "TopicConductor"]
 
 T = TypeVar("T")
-
-#: Kafka's own limit for a topic's name.
-MAX_NAME = 249
-_LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class Topic(Channel[T], Generic[T]):
@@ -87,7 +84,7 @@ class Topic(Channel[T], Generic[T]):
             raise TypeError("a topic has names or a pattern, not both")
         if partitions is not None and partitions < 1:
             raise ValueError(f"a topic needs at least 1 partition, not {partitions}")
-        self.topics: list[str] = [_legal(name) for name in topics or ()]
+        self.topics: list[str] = [legal_topic_name(name) for name in topics or ()]
         self.pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
         super().__init__(app, maxsize=maxsize, loop=loop)
         self.schema = self._make_schema(
@@ -550,18 +547,6 @@ def _by_message(loads: Callable[..., Any], app: Any) -> Callable[[bytes | None],
         return loads(app, message)
 
     return load
-
-
-def _legal(name: str) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"a topic's name is text, not {name!r}")
-    if not _LEGAL_NAME.fullmatch(name) or name in (".", ".."):
-        raise ValueError(
-            f"illegal topic name {name!r}: letters, digits, '.', '_' and '-' are allowed"
-        )
-    if len(name) > MAX_NAME:
-        raise ValueError(f"topic name of {len(name)} characters (at most {MAX_NAME}): {name!r}")
-    return name
 
 
 def _milliseconds(retention: Seconds) -> int:

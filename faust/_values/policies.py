@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
+from faust._values.topicnames import legal_topic_name
 from faust.utils.times import Seconds, want_seconds
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 PolicyWord: TypeAlias = Literal["crash", "skip", "dead_letter"]
 
 _WORDS = ("crash", "skip", "dead_letter")
+_NO_RETRY = "what cannot be decoded is not decoded by trying again"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class DeadLetter:
 
     Raises:
         TypeError: ``topic`` is not a name.
+        ValueError: no topic can have this name.
     """
 
     topic: str | None = None
@@ -44,6 +47,7 @@ class DeadLetter:
     def __post_init__(self) -> None:
         if self.topic is not None and (not isinstance(self.topic, str) or not self.topic):
             raise TypeError(f"DeadLetter(topic) takes the name of a topic, not {self.topic!r}")
+        _check_name("DeadLetter(topic)", self.topic)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Retry:
         retries: Attempts after the first one, at least 1.
         backoff: Seconds before the first of them (default: ``agent_error_backoff``); by way of a
             topic, before each of them (default: 60).
-        max_backoff: Longest pause, in place (default: ``agent_error_backoff_max``).
+        max_backoff: Longest pause, in place (default: ``agent_error_backoff_max``, or ``backoff``
+            where that is longer).
         topic: ``True``, or a name for the topic (default name:
             ``{app id}-{agent}-{topic}-retry``).
         then: What happens when all have failed: ``"crash"``, ``"skip"``, ``"dead_letter"``,
@@ -86,14 +91,25 @@ class Retry:
         if self.retries < 1:
             raise ValueError(f"Retry(retries) must be at least 1, not {self.retries}")
         for name, given in (("backoff", self.backoff), ("max_backoff", self.max_backoff)):
-            if given is not None and not want_seconds(given) >= 0:
-                raise ValueError(f"Retry({name}) must be 0 or more seconds, not {given!r}")
+            _check_seconds(f"Retry({name})", given)
         if not isinstance(self.topic, bool | str) or self.topic == "":
             raise TypeError(f"Retry(topic) takes True or a name, not {self.topic!r}")
+        if isinstance(self.topic, str):
+            _check_name("Retry(topic)", self.topic)
         if self.topic and self.max_backoff is not None:
             raise ValueError("Retry(topic): every pause is 'backoff' long; leave out max_backoff")
+        if self.backoff is not None and self.max_backoff is not None:
+            self._check_pauses(self.backoff, self.max_backoff)
         check_policy(self.then, "Retry(then)")
         self._check_order()
+
+    @staticmethod
+    def _check_pauses(first: Seconds, longest: Seconds) -> None:
+        if want_seconds(first) > want_seconds(longest):
+            raise ValueError(
+                f"Retry(max_backoff) is the longest pause, and backoff the first: {longest!r} is "
+                f"less than {first!r}"
+            )
 
     def _check_order(self) -> None:
         after = self.then
@@ -106,6 +122,25 @@ class Retry:
             )
         if not after.topic:
             raise ValueError("Retry(then=Retry(...)): the second one needs topic=True; or add up")
+
+
+def _check_name(what: str, name: str | None) -> None:
+    if name is not None:
+        try:
+            legal_topic_name(name)
+        except ValueError as exc:
+            raise ValueError(f"{what}: {exc}") from None
+
+
+def _check_seconds(what: str, given: Seconds | None) -> None:
+    if given is None:
+        return
+    try:
+        seconds = want_seconds(given)
+    except (TypeError, ValueError) as exc:
+        raise type(exc)(f"{what} must be 0 or more seconds: {exc}") from None
+    if not seconds >= 0:
+        raise ValueError(f"{what} must be 0 or more seconds, not {given!r}")
 
 
 Policy: TypeAlias = PolicyWord | DeadLetter | Retry
@@ -132,9 +167,11 @@ def as_policy(given: Any) -> Policy:
 
 def as_decode_policy(given: Any) -> DecodePolicy:
     """The same for what cannot be decoded."""
+    if given == "retry":
+        raise ValueError(_NO_RETRY)
     policy = as_policy(given)
     if isinstance(policy, Retry):
-        raise ValueError("what cannot be decoded is not decoded by trying again")
+        raise ValueError(_NO_RETRY)
     return policy
 
 

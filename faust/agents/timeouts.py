@@ -29,9 +29,14 @@ def timeout_of(agent: str, given: Seconds | None) -> float | None:
     """Return an agent's limit in seconds, ``None`` for none.
 
     Raises:
-        ImproperlyConfigured: it is not above zero.
+        ImproperlyConfigured: it is no number of seconds above zero.
     """
-    seconds = None if given is None else want_seconds(given)
+    try:
+        seconds = None if given is None else want_seconds(given)
+    except (TypeError, ValueError) as exc:
+        raise ImproperlyConfigured(
+            f"agent {agent!r}: event_timeout must be above 0 seconds: {exc}"
+        ) from None
     if seconds is not None and not seconds > 0:
         raise ImproperlyConfigured(
             f"agent {agent!r}: event_timeout must be above 0 seconds, not {given!r}"
@@ -87,7 +92,9 @@ class Timeouts:
                 raise
             if self._inside() is not self._blamed:
                 raise Missed from None
-            raise EventTimeout(f"it has been inside for more than {limit:g} s") from None
+            raise EventTimeout(
+                f"the agent was inside the event for more than {limit:g} s (event_timeout)"
+            ) from None
         finally:
             watching.cancel()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -25,6 +25,14 @@ __all__ = ["dlq"]
 CHUNK = 200
 #: More than this is worth a progress bar.
 LONG = 1_000
+#: Options that only some actions take: their option, and those actions.
+SOME_TAKE = {
+    "target": ("--to", ("redrive",)),
+    "again": ("--again", ("redrive",)),
+    "redriven": ("--redriven", ("purge",)),
+    "dry_run": ("--dry-run", ("redrive", "purge")),
+    "yes": ("--yes", ("redrive", "purge")),
+}
 
 
 class dlq(AppCommand):
@@ -75,6 +83,9 @@ class dlq(AppCommand):
         }  # fmt: skip
         if action not in actions:
             raise UsageError(f"dlq {action!r}: it is one of {', '.join(actions)}")
+        for name, (label, takers) in SOME_TAKE.items():
+            if given.get(name) and action not in takers:
+                raise UsageError(f"dlq {action} does not take {label}: it is for {_and(takers)}")
         if limit is not None and limit < 1:
             raise UsageError(f"--limit must be at least 1, not {limit}")
         names = ("agent", "error", "key", "partition", "offset")
@@ -98,8 +109,8 @@ class dlq(AppCommand):
         missing = [name for name in topics if name not in known]
         if missing:
             raise UsageError(f"there is no topic {missing[0]!r}")
-        found = list(topics) or topics_of(self.app, known)
-        letters = Letters(transport, found, f"{self.app.conf.id}-redrive")
+        self.own = topics_of(self.app, known)
+        letters = Letters(transport, topics or self.own, f"{self.app.conf.id}-redrive")
         await letters.look()
         return letters
 
@@ -113,7 +124,17 @@ class dlq(AppCommand):
                 found.append(letter)
                 if self.limit is not None and len(found) == self.limit:
                     return found
+        self._check_agent(len(found))
         return found
+
+    def _check_agent(self, found: int) -> None:
+        """An agent that has no letters, and is none of the app's, is misspelled."""
+        name, known = self.choice.agent, self.app.agents
+        if not found and name is not None and name not in known:
+            raise UsageError(
+                f"there is no dead letter of an agent {name!r}, and no such agent: the app has "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -149,7 +170,7 @@ class dlq(AppCommand):
                 self.say(f"  {name}: {value if isinstance(value, str) else self.dumps(value)}")
             for line in (traceback or "").splitlines():
                 self.say(f"  | {line}")
-        self.say(f"{len(shown)} dead letters")
+        self.say(_many(len(shown)))
 
     @staticmethod
     def _as_dict(letter: Letter, *, redriven: bool) -> dict[str, Any]:
@@ -180,6 +201,7 @@ class dlq(AppCommand):
         places: dict[str, int] = defaultdict(int)
         for letter in chosen:
             places[self._target_of(letter)] += 1
+        await self._on_io(self._check_targets, letters, sorted(places))
         what = ", ".join(f"{count} to {topic}" for topic, count in sorted(places.items()))
         if not self._is_to_be_done(f"send back {what or 'nothing'}", "redriven", len(chosen)):
             return
@@ -192,7 +214,18 @@ class dlq(AppCommand):
                 await self._on_io(self._note, letters, chunk)
                 sent += len(chunk)
                 advance(len(chunk))
-        self._report("redriven", sent, f"{sent} dead letters were sent back")
+        self._report("redriven", sent, f"{_many(sent, verb=True)} sent back")
+
+    @staticmethod
+    async def _check_targets(letters: Letters, names: list[str]) -> None:
+        """A topic that is not there is not made: its name may be misspelled."""
+        known = await letters.transport.topics(names)
+        for name in names:
+            if name not in known:
+                raise UsageError(
+                    f"there is no topic {name!r} to send dead letters back to: create it, or name "
+                    f"another with --to"
+                )
 
     def _target_of(self, letter: Letter) -> str:
         target: str | None = self.given.get("target")
@@ -244,11 +277,11 @@ class dlq(AppCommand):
 
     async def _purge(self, letters: Letters) -> None:
         before, count = await self._on_io(self._deletable, letters)
-        if not self._is_to_be_done(f"delete {count} dead letters", "purged", count):
+        if not self._is_to_be_done(f"delete {_many(count)}", "purged", count):
             return
         if before:
             await self._on_io(letters.transport.delete_records, before)
-        self._report("purged", count, f"{count} dead letters were deleted")
+        self._report("purged", count, f"{_many(count, verb=True)} deleted")
 
     async def _deletable(self, letters: Letters) -> tuple[dict[TP, int], int]:
         """Return up to where each partition can be deleted, and how many letters that are."""
@@ -256,11 +289,17 @@ class dlq(AppCommand):
         count = 0
         for tp in letters.bounds:
             async for letter in letters.of(tp):
+                if not letter.is_one and tp.topic not in self.own:
+                    raise UsageError(
+                        f"{tp.topic}-{tp.partition}@{letter.record.offset} is no dead letter "
+                        f"(it does not say whose it is), so nothing of {tp.topic!r} is deleted"
+                    )
                 redriven = not self.given.get("redriven") or letters.is_done(letter)
                 if not (redriven and self.choice.takes(letter)) or count == self.limit:
                     break
                 before[tp] = letter.record.offset + 1
                 count += 1
+        self._check_agent(count)
         return before, count
 
     # -- asking and saying -------------------------------------------------------------------------
@@ -313,3 +352,13 @@ def _sent_back(letter: Letter) -> Headers:
     ]
     times = int(letter.about.get("redriven") or 0) + 1
     return [*kept, (REDRIVEN, str(times).encode())]
+
+
+def _and(words: Iterable[str]) -> str:
+    return " and ".join(words)
+
+
+def _many(count: int, *, verb: bool = False) -> str:
+    if count == 1:
+        return "1 dead letter" + " was" * verb
+    return f"{count} dead letters" + " were" * verb

@@ -49,6 +49,11 @@ class Letter:
         )
 
     @property
+    def is_one(self) -> bool:
+        """Is it a dead letter, and not just any record?"""
+        return "agent" in self.about
+
+    @property
     def origin(self) -> TP | None:
         """Where the event was, if the headers say so."""
         about = self.about

@@ -9,7 +9,7 @@ refused with a sentence that says why.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -479,7 +479,12 @@ class Collection(Service):
 
         It is called within the event, so `faust.current_event` is that event, and what it sends
         with `send_soon` belongs to it.
+
+        Raises:
+            TypeError: ``fun`` is no plain function.
         """
+        if not callable(fun) or iscoroutinefunction(fun):
+            raise TypeError(f"table {self.name!r}: on_late takes a plain function, not {fun!r}")
         self.late_callbacks.append(fun)
         return fun
 
@@ -531,6 +536,10 @@ class Collection(Service):
         if self.partitions is not None and self.partitions < 1:
             raise ImproperlyConfigured(
                 f"table {self.name!r}: partitions must be at least 1, not {self.partitions}"
+            )
+        if self.late_callbacks and self.window is None:
+            raise ImproperlyConfigured(
+                f"table {self.name!r} has on_late, but no windows that something can be late for"
             )
 
 

@@ -64,6 +64,8 @@ class SessionWrapper(WindowWrapper):
         )
         if not isinstance(self.window, SessionWindow):
             raise TypeError(f"table {table.name!r} has no sessions, but {self.window}")
+        if merge is not None and not callable(merge):
+            raise TypeError(f"table {table.name!r}: merge takes a function, not {merge!r}")
         self.merge = merge or operator.add
         self._indexes: WeakKeyDictionary[TaskRun, Index] = WeakKeyDictionary()
 

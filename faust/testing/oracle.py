@@ -5,7 +5,7 @@ judges may as well be files)::
 
     python -m faust.testing.oracle produce kafka://localhost events --count 10000 --log sent.jsonl
     python -m faust.testing.oracle judge sent.jsonl --broker kafka://localhost --source events \\
-        --group my-app --sink seen --counts topic:my-app-count-changelog
+        --group my-app --sink topic:seen --counts topic:my-app-count-changelog
 
 Each invariant is a line; the exit status is 1 if one of them does not hold.
 

@@ -115,7 +115,6 @@ def test_a_letter_is_shown_whole(app: faust.App) -> None:
     assert "KeyError: 3" in shown["traceback"]
     assert [each["value"] for each in as_json(app, "show", "--error", "ValueDecodeError")] == ["{"]
     assert len(as_json(app, "show", "--limit", "2")) == 2
-    assert as_json(app, "show", "--agent", "nobody") == []
     plain = invoke("dlq", "show", "--error", "KeyError", app=app).out
     assert "  origin: orders-1@1" in plain
     assert plain.endswith("2 dead letters\n")
@@ -146,10 +145,11 @@ def test_a_log_is_purged_from_its_beginning_only(app: faust.App) -> None:
 
 
 def test_letters_may_go_elsewhere(app: faust.App, tmp_path: Path) -> None:
+    assert invoke("send", "spare", "1", app=app).status == 0
     assert as_json(app, "redrive", "--to", "spare", "--yes") == {"redriven": 4}
     ended = invoke("--json", "topics", "--all", app=app)
     spare = next(row for row in json.loads(ended.out) if row["topic"] == "spare")
-    assert spare["end offsets"] == 4
+    assert spare["end offsets"] == 4 + 1
 
 
 def test_what_changes_something_wants_a_yes(
@@ -171,6 +171,14 @@ def test_what_changes_something_wants_a_yes(
         (["look"], "list, show, redrive, purge"),
         (["list", "--topic", "nowhere"], "there is no topic 'nowhere'"),
         (["show", "--limit", "0"], "--limit must be at least 1"),
+        (["list", "--to", "other"], "dlq list does not take --to: it is for redrive"),
+        (["show", "--yes"], "dlq show does not take --yes: it is for redrive and purge"),
+        (["redrive", "--redriven"], "dlq redrive does not take --redriven: it is for purge"),
+        (["purge", "--again"], "dlq purge does not take --again: it is for redrive"),
+        (["show", "--agent", "pya"], "no dead letter of an agent 'pya', and no such agent"),
+        (["purge", "--agent", "pya", "--yes"], "the app has pay"),
+        (["redrive", "--to", "orderz", "--yes"], "there is no topic 'orderz' to send"),
+        (["purge", "--topic", "orders", "--yes"], "orders-0@0 is no dead letter"),
     ],
 )
 def test_wrong_use_is_one_sentence(app: faust.App, args: list[str], words: str) -> None:
@@ -178,3 +186,16 @@ def test_wrong_use_is_one_sentence(app: faust.App, args: list[str], words: str) 
     assert ended.status == 2
     assert words in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_a_mistaken_target_was_made_and_the_letters_counted_as_sent_back(app: faust.App) -> None:
+    """With ``--to`` a name that was misspelled became a topic, which nobody read."""
+    assert invoke("dlq", "redrive", "--to", "orderz", "--yes", app=app).status == 2
+    assert "orderz" not in invoke("topics", app=app).out
+    assert as_json(app, "redrive", "--dry-run") == {"would_be_redriven": 4}
+
+
+def test_a_source_topic_was_deleted_as_dead_letters(app: faust.App) -> None:
+    """``purge --topic`` took any topic."""
+    assert invoke("dlq", "purge", "--topic", "orders", "--yes", app=app).status == 2
+    assert len(as_json(app, "show", "--topic", "orders")) == 9

@@ -56,9 +56,9 @@ def test_an_event_that_always_fails_goes_this_way(policy: Any, steps: list[Any])
 
 
 def test_the_topics_that_were_given_are_in_the_plan() -> None:
-    plan = plan_for(Retry(1, topic="later", then=DeadLetter("given up")), CRASH)
+    plan = plan_for(Retry(1, topic="later", then=DeadLetter("given-up")), CRASH)
     assert plan.detour is not None
-    assert (plan.detour.topic, plan.letters) == ("later", "given up")
+    assert (plan.detour.topic, plan.letters) == ("later", "given-up")
     unnamed = plan_for(Retry(1, topic=True, then="dead_letter"), CRASH)
     assert unnamed.detour is not None
     assert (unnamed.detour.topic, unnamed.letters) == (None, None)
@@ -145,16 +145,21 @@ def test_an_event_that_comes_from_its_own_topic_has_had_no_detour_yet() -> None:
         (lambda: AnyRetry(True), TypeError, "whole number"),
         (lambda: AnyRetry(2.5), TypeError, "whole number"),
         (lambda: AnyRetry(1, -1), ValueError, "backoff"),
-        (lambda: AnyRetry(1, "soon"), ValueError, "not a number"),
         (lambda: AnyRetry(1, topic=""), TypeError, "topic"),
         (lambda: AnyRetry(1, topic=3), TypeError, "topic"),
         (lambda: AnyRetry(1, topic=True, max_backoff=3), ValueError, "max_backoff"),
+        (lambda: AnyRetry(1, "soon"), ValueError, r"Retry\(backoff\) must be .*'soon'"),
+        (lambda: AnyRetry(1, []), TypeError, r"Retry\(backoff\) must be .*\[\]"),
+        (lambda: AnyRetry(1, 5, max_backoff=0.1), ValueError, "longest pause"),
+        (lambda: AnyRetry(1, topic="a b"), ValueError, r"Retry\(topic\): illegal topic name"),
         (lambda: AnyRetry(1, then="retry"), ValueError, "several attempts"),
         (lambda: AnyRetry(1, then=None), TypeError, "then"),
         (lambda: AnyRetry(1, then=Retry(1)), ValueError, "topic=True"),
         (lambda: AnyRetry(1, topic=True, then=Retry(1)), ValueError, "in place first"),
         (lambda: AnyLetter(""), TypeError, "name of a topic"),
         (lambda: AnyLetter(3), TypeError, "name of a topic"),
+        (lambda: AnyLetter("a b"), ValueError, r"DeadLetter\(topic\): illegal topic name"),
+        (lambda: check_policy("retry", "it", decoding=True), ValueError, "not decoded by trying"),
         (lambda: check_policy(Retry(1), "it", decoding=True), ValueError, "not decoded by trying"),
         (lambda: check_policy("shrug", "it"), ValueError, "it must be one of crash, skip"),
         (lambda: check_policy(7, "it"), TypeError, "faust.Retry"),

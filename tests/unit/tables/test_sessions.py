@@ -220,3 +220,20 @@ def test_what_comes_too_late_is_shown_to_who_asks(world: World) -> None:
     table.on_late(lambda key, window: seen.append((key, window)))
     count(world, table, 100.0, 200.0, 105.0)
     assert seen == [("k", (105.0, 115.0))]
+
+
+async def _later(key: Any, window: Any) -> None: ...
+
+
+@pytest.mark.parametrize("fun", [5, _later])
+def test_who_is_told_of_late_writes_is_a_plain_function(world: World, fun: Any) -> None:
+    """A coroutine function was called, and never awaited."""
+    with pytest.raises(TypeError, match="on_late takes a plain function"):
+        counts(world).on_late(fun)
+
+
+def test_what_merges_sessions_is_a_function(world: World) -> None:
+    """It was found out at the first merge."""
+    merge: Any = 3
+    with pytest.raises(TypeError, match="merge takes a function, not 3"):
+        world.app.Table("merged", key_type=str, value_type=int).session(10, merge=merge)

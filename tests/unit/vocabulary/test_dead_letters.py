@@ -373,6 +373,7 @@ def test_what_does_not_go_together_is_refused_at_the_start(
         ({"error_policy": 3}, TypeError, "agent 'process': error_policy must be one of"),
         ({"decode_error_policy": faust.Retry(1)}, ValueError, "decode_error_policy"),
         ({"event_timeout": 0}, ImproperlyConfigured, "event_timeout must be above 0"),
+        ({"event_timeout": "x"}, ImproperlyConfigured, "event_timeout must be above 0"),
     ],
 )
 def test_a_wrong_argument_is_named_where_the_agent_is_defined(
