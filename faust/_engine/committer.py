@@ -30,6 +30,7 @@ from faust._engine.atleastonce import AtLeastOnce
 from faust._engine.tasks import ActiveTask, Cut, TableCut
 from faust._machines import commits, outputs
 from faust._machines.commits import TaskEntry
+from faust._machines.restore import record_crc
 from faust._machines.retry import backoff
 from faust._values import TP
 from faust.exceptions import (
@@ -432,7 +433,8 @@ class Committer:
         for table in cut.tables:
             if table.taken:
                 task.tables[table.name].count_committed(table.taken, table.deleted)
-            checkpoint = Checkpoint(table.position, table.piece.topic_id, 0, now, cut.sequence)
+            crc = record_crc(*table.entries[-1]) if table.entries and not table.foreign else 0
+            checkpoint = Checkpoint(table.position, table.piece.topic_id, crc, now, cut.sequence)
             if table.taken or table.position != table.piece.position:
                 try:
                     table.piece.apply(table.taken, table.entries, checkpoint)

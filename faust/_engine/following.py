@@ -195,7 +195,8 @@ class Following:
                 return
             known, now = copy.store.checkpoint, self._clock.time()
             if known is not None and now - known.wall_time > REFRESH_INTERVAL:
-                fresh = known._replace(position=self.position, wall_time=now)
+                crc = known.crc if known.position == self.position else 0
+                fresh = known._replace(position=self.position, crc=crc, wall_time=now)
                 await self._replay.offload(copy, copy.store.apply, (), fresh)
 
     async def let_go(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from faust._machines.restore import record_crc
 from faust._machines.retry import backoff
 from faust._values import TP, Message
 from faust.exceptions import OffsetOutOfRange, RetryableError, UnknownTopic
@@ -120,11 +121,27 @@ class Replay:
         """How changelogs are read."""
         return self._port.ReaderOptions(max_partition_bytes=FETCH_BYTES, max_bytes=4 * FETCH_BYTES)
 
-    async def read(self, tp: TP, start: int, end: int) -> AsyncIterator[tuple[list[Any], int]]:
+    async def crc_before(self, tp: TP, position: int) -> int:
+        """Return the `record_crc` of the record before a position; 0 if the log does not have it.
+
+        It may have been compacted away.
+        """
+        one = self._port.ReaderOptions(max_partition_bytes=1, max_bytes=1)
+        found = 0
+        async for batches, _ in self.read(tp, position - 1, position, one):
+            for batch in batches:
+                for record in batch.records():
+                    if record.offset == position - 1:
+                        found = record_crc(record.key, record.value)
+        return found
+
+    async def read(
+        self, tp: TP, start: int, end: int, options: ReaderOptions | None = None
+    ) -> AsyncIterator[tuple[list[Any], int]]:
         """Yield (batches, position) until the position has reached ``end``."""
         if start >= end:
             return
-        reader = self._transport.reader(self.reader_options())
+        reader = self._transport.reader(options or self.reader_options())
         reader.assign({tp: start})
         position = start
         try:
@@ -153,16 +170,20 @@ class Replay:
         """In a thread."""
         entries: list[tuple[bytes, bytes | None]] = []
         append = entries.append
-        crc = 0
+        last: Any = None
+        record: Any = None
         for batch in batches:
             if batch.base_offset >= start and batch.next_offset <= end:
                 for record in batch.records():
                     append((record.key, record.value))
-                crc = batch.crc
+                last = record
             else:
                 for record in batch.records():
                     if start <= record.offset < end:
                         append((record.key, record.value))
+                        last = record
+        ends = last is not None and last.offset == end - 1
+        crc = record_crc(last.key, last.value) if ends else 0
         now = self._clock.time()
         copy.records += len(entries)
         copy.store.apply(entries, Checkpoint(end, copy.topic_id, crc, now, copy.sequence))

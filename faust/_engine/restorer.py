@@ -195,6 +195,9 @@ async def decide(
     copy.topic_id = topic_id
     copy.sequence = entry.sequence if entry is not None else 0
     known = copy.store.checkpoint
+    found = 0
+    if known is not None and known.crc and start < known.position <= end:
+        found = await replay.crc_before(copy.changelog, known.position)
     return restore.plan(
         mark=mark,
         ids_match=_ids_match(mark, entry, topic_id, cluster_id),
@@ -205,6 +208,7 @@ async def decide(
         if known is None
         else (known.position, known.topic_id, now - known.wall_time),
         max_local_age=MAX_LOCAL_AGE,
+        differs=known is not None and found not in (0, known.crc),
     )
 
 

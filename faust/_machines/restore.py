@@ -16,10 +16,11 @@ where compaction may have removed a committed value in favour of the tail's, the
 is: it is applied (*whole*), and counted.  A tombstone is never written on a guess.
 
 *The local store* is a shortcut that must not lie.  It holds what the log said up to its position,
-and is used only if it is of this log, is not ahead of the commit, and either is at the commit or so
-young that no tombstone after its position can have been compacted away; otherwise it is wiped and
-all is read again.  (A whole restore leaves a store that is ahead of the commit until the next one:
-a crash in between is found here.)
+and is used only if it is of this log (it has the same id, and before the store's position still the
+same record, or none: a broker may have lost some and given their offsets to others), is not ahead
+of the commit, and either is at the commit or so young that no tombstone after its position can have
+been compacted away; otherwise it is wiped and all is read again.  (A whole restore leaves a store
+that is ahead of the commit until the next one: a crash in between is found here.)
 
 Restoring ends by *position*: the last offsets may be markers, aborted or compacted away, and a
 particular record may never come.
@@ -29,10 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from faust._machines.commits import TableMark
 
-__all__ = ["Progress", "RestorePlan", "Undo", "lag", "plan", "tail_is_old"]
+__all__ = ["Progress", "RestorePlan", "Undo", "lag", "plan", "record_crc", "tail_is_old"]
 
 #: A store written so many seconds in the future is one that a clock was adjusted under; more, and
 #: nobody can know its age.
@@ -88,6 +90,7 @@ def plan(
     topic_id: str,
     checkpoint: tuple[int, str, float] | None,
     max_local_age: float,
+    differs: bool = False,
 ) -> RestorePlan:
     """Decide how to restore one table's partition.
 
@@ -100,6 +103,7 @@ def plan(
         checkpoint: Position, topic id and age in seconds of the local store; ``None`` for an empty
             one.
         max_local_age: A store older than this may have missed tombstones (seconds).
+        differs: Has the log another record before the local store's position than it had?
     """
     committed, doubt = _evidence(mark, ids_match, log_end, topic_id)
     lie = _lie(
@@ -108,6 +112,7 @@ def plan(
         boundary=log_end if committed is None else committed,
         topic_id=topic_id,
         max_local_age=max_local_age,
+        differs=differs,
     )
     if checkpoint is not None and doubt == _LOST:
         lie = lie or "it may have records that the log has lost"
@@ -126,7 +131,7 @@ def plan(
         whole=committed is None,
         recommit=mark is None or committed is None or not mark.position == boundary == end,
         reason=_reason(start, boundary, end, local=local, lie=lie, doubt=doubt),
-        loss=lie == _TRUNCATED or doubt in (_LOST, _BEHIND, _ANOTHER),
+        loss=lie in (_TRUNCATED, _DIFFERS) or doubt in (_LOST, _BEHIND, _ANOTHER),
     )
 
 
@@ -134,6 +139,15 @@ _LOST = "the log ends below the committed position"
 _BEHIND = "the log begins above the committed position"
 _ANOTHER = "the commit is about another topic of that name"
 _TRUNCATED = "the log begins above it"
+_DIFFERS = "the log has another record at its position"
+
+
+def record_crc(key: bytes, value: bytes | None) -> int:
+    """Return a CRC of a changelog's record; never 0.
+
+    It is the record's and not the batch's: a broker that stamps what it appends changes batches.
+    """
+    return crc32(key, crc32(b"-" if value is None else b"+" + value)) or 1
 
 
 def _evidence(
@@ -156,6 +170,7 @@ def _lie(
     boundary: int,
     topic_id: str,
     max_local_age: float,
+    differs: bool,
 ) -> str:
     """Return why the local store cannot be used; "" if it can, or there is none."""
     if checkpoint is None:
@@ -164,6 +179,8 @@ def _lie(
     # 1. It is of another log.
     if stored_id != topic_id:
         return "it is of another topic of that name"
+    if differs:
+        return _DIFFERS
     # 2. It has what was never committed.
     if position > boundary:
         return "it is ahead of the commit"

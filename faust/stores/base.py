@@ -23,7 +23,8 @@ class Checkpoint(NamedTuple):
     Attributes:
         position: Next changelog offset to apply.
         topic_id: Id of the changelog topic that the position belongs to ("" if unknown).
-        crc: CRC of the changelog batch that ends at ``position``; 0 if unknown.
+        crc: CRC of the changelog's record before ``position`` (`record_crc` in
+            `faust._machines.restore`); 0 if unknown.
         wall_time: Seconds since the epoch when it was written.
         sequence: Sequence number of the commit that wrote it.
     """

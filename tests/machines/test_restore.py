@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 )
 
 from faust._machines.commits import TableMark
-from faust._machines.restore import Progress, RestorePlan, Undo, lag, plan, tail_is_old
+from faust._machines.restore import Progress, RestorePlan, Undo, lag, plan, record_crc, tail_is_old
 
 HOUR = 3600.0
 
@@ -25,6 +25,7 @@ def decide(
     *,
     ids_match: bool = True,
     mark_id: str = "id",
+    differs: bool = False,
 ) -> RestorePlan:
     return plan(
         mark=None if mark is None else TableMark(1, mark, mark_id),
@@ -34,6 +35,7 @@ def decide(
         topic_id="id",
         checkpoint=store,
         max_local_age=12 * HOUR,
+        differs=differs,
     )
 
 
@@ -122,6 +124,19 @@ def test_a_commit_about_another_topic_is_no_evidence(
 ) -> None:
     found = decide(80, (0, 100), ids_match=ids_match, mark_id=mark_id)
     assert steps(found) == expected
+
+
+@pytest.mark.parametrize("position", [50, 80])
+def test_a_store_before_whose_position_the_log_has_another_record_is_wiped(position: int) -> None:
+    found = decide(80, (0, 100), (position, "id", YOUNG), differs=True)
+    assert steps(found) == (0, 80, 100, "wipe undo")
+    assert found.loss
+    assert "the log has another record at its position" in found.reason
+
+
+def test_a_record_has_a_crc_of_its_own() -> None:
+    records = [(b"a", b"1"), (b"a1", b""), (b"a", b""), (b"a", None), (b"b", b"1"), (b"", None)]
+    assert len({record_crc(*record) for record in records}) == len(records)
 
 
 def test_a_plan_says_what_was_found() -> None:
@@ -323,7 +338,8 @@ class RestoringIsExact(RuleBasedStateMachine):
             part = list(self.read(progress.position, upto))
             local.apply(part, upto, self.topic_id, self.now)
             progress.advance(upto)
-        if found.whole:
+        if found.whole or (found.undo and not stamps):
+            # A tail that is gone altogether was too old, too: its tombstones were applied and left.
             self.model = self.content()
         assert local.entries == self.model
         if found.undo:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from tools.mutants.mutant import STREAMS, Mutant
+from tools.mutants.mutant import COMMITTER, MACHINE, STREAMS, Mutant
 
 __all__ = ["MUTANTS"]
 
 LISTS = "tests/unit/vocabulary/test_lists_of_take.py"
 
+RESTORES = "tests/unit/engine/test_restores.py"
+
 MUTANTS = (
+    Mutant(
+        "a local store of which the log has lost records is used",
+        MACHINE,
+        "    if differs:\n        return _DIFFERS\n",
+        "",
+        tests=(
+            f"{RESTORES}::"
+            "test_a_log_that_has_lost_what_the_local_store_has_is_read_anew_and_that_is_said",
+        ),
+    ),
+    Mutant(
+        "what a commit writes to a store cannot be compared with the log",
+        COMMITTER,
+        "record_crc(*table.entries[-1]) if table.entries",
+        "record_crc(*table.entries[0]) if table.entries",
+        tests=(f"{RESTORES}::test_after_a_stop_in_good_order_nothing_is_read_again",),
+    ),
     Mutant(
         "the position goes past an event of a list that is in progress",
         STREAMS,

@@ -30,6 +30,15 @@ from faust.transport.records import new_builder
 from tests.support.virtual_time import virtual
 
 
+def lose(world: StateWorld, entries: dict[bytes, bytes | None]) -> None:
+    """The broker loses the changelog's records, and gives their offsets to others."""
+    before = world.broker.topic(CHANGELOG)
+    world.broker.delete_topic(CHANGELOG)
+    after = world.broker.create_topic(TopicSpec(CHANGELOG, 1, config=before.config))
+    after.topic_id = before.topic_id
+    world.append_to_changelog(0, entries)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[StateWorld]:
     world = StateWorld(tmp_path, partitions=1)
@@ -205,6 +214,64 @@ async def _other_codecs(world: StateWorld, app: App) -> None:
         builder.append(0, 0, b'"0-7"', b"70", [])
         builder.append(1, 0, b'"%s"' % codec.encode(), b"1", [])
         world.broker.append(world.broker.log(TP(CHANGELOG, 0)), builder.build(), (-1, -1, -1))
+
+
+OTHERS: dict[bytes, bytes | None] = {b'"0-%d"' % n: b"7" for n in range(100)}
+
+
+@virtual
+async def test_a_log_that_has_lost_what_the_local_store_has_is_read_anew_and_that_is_said(
+    world: StateWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store had the same position and topic id, and was taken for right."""
+    await counted(world, 0, 100)
+    lose(world, OTHERS)
+    app = await started(world)
+    assert counts_of(app) == dict.fromkeys(ONES, 7)
+    assert _warnings(caplog) == [
+        "Restoring words-counts-changelog-0: offsets 0 to 100; "
+        "the local store is wiped: the log has another record at its position"
+    ]
+    await app.stop()
+    again = await started(world)
+    assert restored(again) == 0, "what a restore has written is compared, too"
+    await again.stop()
+    lose(world, {**OTHERS, b'"0-99"': None})
+    final = await started(world)
+    assert restored(final) == 100
+    await final.stop()
+
+
+@virtual
+async def test_a_store_whose_last_record_was_compacted_away_is_used(world: StateWorld) -> None:
+    await counted(world, 0, 100)
+    await go_back(world)
+    world.append_to_changelog(0, {b'"0-99"': b"1"})
+    log = world.broker.log(TP(CHANGELOG, 0))
+    log.compact_below(world.changelog_end(0), world.broker.topic(CHANGELOG).policy, 0)
+    app = await started(world)
+    assert restored(app) == 10
+    await app.stop()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@virtual
+async def test_a_store_in_memory_is_compared_with_the_log(world: StateWorld, kept: bool) -> None:
+    """What a copy in memory has read is used by the task only if it is still the log's."""
+    app = await started(world, "memory://")
+    await world.send(0, 100)
+    await eventually(world.all_committed)
+    assert app.engine is not None
+    (task,) = app.engine.tasks
+    store = app.engine.tasks[task].slices["counts"].store
+    if not kept:
+        lose(world, OTHERS)
+    known = store.checkpoint
+    assert known is not None
+    assert known.crc
+    crc = await app.engine.state.restorer._replay.crc_before(TP(CHANGELOG, 0), known.position)
+    assert (crc == known.crc) is kept
+    await app.stop()
 
 
 @pytest.mark.parametrize("store", ["memory://", "rocksdb://"])
