@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from faust._machines.groups import Group, Joined
-from faust._machines.members import SUCCESSORS, Phase
+from faust._machines.members import SUCCESSORS, Member, Phase
 from faust.exceptions import (
     BrokerError,
     FencedMember,
@@ -439,6 +439,47 @@ class Life(RuleBasedStateMachine):
             self.group.tick(self.now)
         assert self.group.phase is Phase.EMPTY
 
+    @precondition(lambda self: self.group.members)
+    @rule()
+    def everybody_does_what_it_is_told(self) -> None:
+        """Then the group is stable, everybody has its part of one plan, and may commit."""
+        for _ in range(3):
+            for member in list(self.group.members.values()):
+                if self.group.phase is Phase.PREPARING and not member.joined:
+                    self.join_again_as_before(member)
+            if self.group.phase is Phase.PREPARING:
+                due = self.group.deadline()
+                assert due is not None
+                self.now = max(self.now, due)
+                self.group.tick(self.now)
+        assert self.group.phase in (Phase.SYNCING, Phase.STABLE)
+        names = sorted(self.group.members, key=lambda name: name == self.group.leader)
+        for name in names:
+            self.note(name, self.group.join_answer(name, now=self.now))
+        generation = self.group.generation
+        plan = {name: f"part of {name}".encode() for name in names}
+        was_stable = self.group.phase is Phase.STABLE
+        parts = {}
+        for name in [*names, *names]:
+            parts[name] = self.group.sync(name, generation, plan, now=self.now)
+        assert self.group.phase is Phase.STABLE
+        assert was_stable or parts == plan
+        for name in names:
+            self.group.heartbeat(name, generation, now=self.now)
+            self.group.check_commit(name, generation, now=self.now)
+
+    def join_again_as_before(self, member: Member) -> None:
+        joined = self.group.join(
+            member.member_id,
+            member.protocols,
+            now=self.now,
+            new_id="unused",
+            instance_id=member.instance_id,
+            session_timeout=member.session_timeout,
+            rebalance_timeout=member.rebalance_timeout,
+        )
+        self.note(member.member_id, joined)
+
     def note(self, member_id: str, joined: Joined | None) -> None:
         if joined is None:
             return
@@ -466,7 +507,7 @@ class Life(RuleBasedStateMachine):
         self.group = twin  # the next event is applied by another process
 
 
-Life.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase
 
 

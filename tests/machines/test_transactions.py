@@ -96,9 +96,17 @@ class Producers(RuleBasedStateMachine):
         self.epochs.append(self.id.epoch)
 
     @precondition(lambda self: self.epochs)
+    @rule(steps=st.lists(st.sampled_from(["add", "add", "end", "renew"]), min_size=1, max_size=4))
+    def the_last_goes_on(self, steps: list[str]) -> None:
+        for what in steps:
+            self.do(len(self.epochs) - 1, what)
+
+    @precondition(lambda self: len(self.epochs) > 1)
     @rule(data=st.data(), what=st.sampled_from(["add", "end", "renew"]))
-    def do(self, data: st.DataObject, what: str) -> None:
-        who = data.draw(st.integers(0, len(self.epochs) - 1))
+    def an_earlier_one_tries(self, data: st.DataObject, what: str) -> None:
+        self.do(data.draw(st.integers(0, len(self.epochs) - 2)), what)
+
+    def do(self, who: int, what: str) -> None:
         epoch, is_last = self.epochs[who], who == len(self.epochs) - 1
         try:
             if what == "add":
