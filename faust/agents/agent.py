@@ -61,8 +61,8 @@ class Agent(Askable, Policies, Instances, PartitionHooks, Service):
         event_timeout: Seconds that it may take for one event (or one list of `take`); then it is
             cancelled there, and the event goes the way of an exception (default: no limit).
         isolated_partitions: One instance for each partition.
-        use_reply_headers: Replies are asked for by headers (always understood; kept for old
-            callers).
+        use_reply_headers: Accepted, without effect: the address for a reply is in the headers of
+            the request, and its value is as it was given.
 
     Raises:
         ImproperlyConfigured: ``fun`` is not asynchronous; sinks without ``yield``.

@@ -153,6 +153,11 @@ DIFFERENCES = (
         write("concurrency"),
     ),
     Difference(
+        "Agents",
+        "`use_reply_headers=False` puts the address for the reply into the value.",
+        call("app.agent", having="use_reply_headers"),
+    ),
+    Difference(
         "Streams and channels",
         "`noack()` is forgotten by the next operator.",
         call("stream.noack"),

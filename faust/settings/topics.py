@@ -24,7 +24,9 @@ class TopicSettings(Section, title="Topics"):
         default=1,
         env="TOPIC_REPLICATION_FACTOR",
         renamed_from=("replication_factor",),
-        text="Number of brokers that keep a copy of new topics; 3 is usual in production.",
+        text="""Number of brokers that keep a copy of new topics. On a cluster of three nodes
+        or more it should be 3: with 1, a topic stands still while its node is away, and is lost
+        with it.""",
     )
     topic_allow_declare = setting(
         Bool(),

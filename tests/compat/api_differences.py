@@ -32,7 +32,7 @@ DIFFERENCES: dict[str, str] = {
     "faust.web.cache.*": _LATER,
     "faust.types.web.*": _LATER,
     "faust.app.base.App.cache: missing": _LATER,
-    "*ransaction*: missing": "exactly once for outputs " + _LATER,
+    "*ransaction*: missing": "each worker has one transactional producer, and no managers of them",
     # -- other ports
     "faust.transport.*": _TRANSPORT,
     "faust.types.transports.*": _TRANSPORT,

@@ -38,7 +38,6 @@ def absent(what: str, because: str) -> Pitfall:
 
 _LATER_JOINS = "streams and tables are not joined or combined yet"
 _LATER_LIVECHECK = "LiveCheck is not there yet"
-_LATER_TRANSACTIONS = "exactly once for outputs is not there yet, and is refused"
 _LATER_BLUEPRINTS = "blueprints and caches of views are not there yet"
 _ONE_DRIVER = "there is no confluent:// driver"
 
@@ -95,7 +94,11 @@ PITFALLS: dict[str, Pitfall] = {
         f"{_HERE_TOPICS}::test_a_channel_sends_soon_and_says_that_it_has_no_name",
         f"{_STREAMS}::test_a_channel_is_grouped_in_place",
     ),
-    "A11": absent("send_soon within transactions", _LATER_TRANSACTIONS),
+    "A11": shown(
+        "send_soon within transactions",
+        "unit/engine/test_exactly_once.py::"
+        "test_what_an_event_has_sent_that_fails_is_dropped_with_its_writes",
+    ),
     "A12": absent("models other than records", "a model is a record here, and lists hold records"),
     "A13": shown(
         "sliding windows as a method",
@@ -156,7 +159,10 @@ PITFALLS: dict[str, Pitfall] = {
     "B9": absent("Blueprint.route(base=)", _LATER_BLUEPRINTS),
     "B10": absent("Blueprint.static(name=), Cache(backend=)", _LATER_BLUEPRINTS),
     "B11": absent("LiveCheck(send_reports=)", _LATER_LIVECHECK),
-    "B12": absent("transactional_id= of a transaction manager", _LATER_TRANSACTIONS),
+    "B12": absent(
+        "transactional_id= of a transaction manager",
+        "there is no such manager: each worker has one transactional producer",
+    ),
     "B13": shown(
         "FAUST_WEB_BIND",
         f"{_SETTINGS}::test_the_variable_for_the_address_has_no_doubled_prefix",
