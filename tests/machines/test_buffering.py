@@ -37,7 +37,7 @@ def test_no_list_is_larger_or_older_than_asked_for_and_nothing_is_lost(
 class BufferAgainstModel(RuleBasedStateMachine):
     """Events of two tasks come and are handed out as lists; a task goes, and its events with it."""
 
-    @initialize(max_size=st.integers(1, 4), within=st.none() | st.integers(0, 5))
+    @initialize(max_size=st.integers(1, 6), within=st.none() | st.integers(0, 5))
     def begin(self, max_size: int, within: int | None) -> None:
         self.buffer: Buffer[tuple[str, int]] = Buffer(max_size, within)
         self.waiting: list[tuple[str, int]] = []
@@ -56,12 +56,13 @@ class BufferAgainstModel(RuleBasedStateMachine):
         if full:
             self.hand_out()
 
+    @precondition(lambda self: self.waiting)
     @rule()
     def hand_out(self) -> None:
         assert self.buffer.drain() == self.waiting
         self.waiting, self.began = [], None
 
-    @precondition(lambda self: len(self.waiting) > 1)
+    @precondition(lambda self: self.waiting)
     @rule(task=st.sampled_from("ab"))
     def lose_a_task(self, task: str) -> None:
         self.buffer.discard(lambda item: item[0] == task)

@@ -83,11 +83,12 @@ class CursorAgainstModel(RuleBasedStateMachine):
         assert self.cursor.acks.done(offset)
         self.finished.add(offset)
 
+    @precondition(lambda self: self.cursor.end < 30)
     @rule(end=st.integers(0, 60))
     def hear_of_the_end(self, end: int) -> None:
         self.cursor.end = end
 
-    @precondition(lambda self: len(self.handed) > 4)
+    @precondition(lambda self: len(self.handed) > 4 and self.run.open)
     @rule()
     def is_given_back(self) -> None:
         self.run.open = False

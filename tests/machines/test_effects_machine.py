@@ -272,6 +272,8 @@ class EffectsAgainstModel(RuleBasedStateMachine):
             self.acknowledge_all(data)
         self.begin_commit()
         self.handle(meanwhile)
+        if self.by_hand and set(self.done) - self.acked and data.draw(st.booleans()):
+            self.acknowledge_all(data)
         if unfinished:
             self.begin()
             self.send(1)

@@ -81,7 +81,10 @@ class WithheldAgainstModel(RuleBasedStateMachine):
             assert acks is not None
             assert acks.done(offset)
             self.outstanding[number].discard(offset)
+        if data.draw(st.booleans()):
+            self.settle(0)
 
+    @precondition(lambda self: len(self.withheld))
     @rule(task=st.integers(0, 1))
     def settle(self, task: int) -> None:
         self.withheld.settle(self.runs[task])
@@ -91,6 +94,7 @@ class WithheldAgainstModel(RuleBasedStateMachine):
                 break
             self.count[task] += 1
 
+    @precondition(lambda self: len(self.withheld))
     @rule()
     def acknowledge_and_settle_all(self) -> None:
         for number in range(3):
