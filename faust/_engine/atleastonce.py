@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from faust._engine.changelogs import Changelogs
+from faust._engine.changelogs import ChangelogReplaced, Changelogs, Watched
 from faust.exceptions import IllegalGeneration, RebalanceInProgress
 
 if TYPE_CHECKING:
@@ -76,6 +76,13 @@ class AtLeastOnce:
         ends = await asyncio.gather(
             *(append(table.changelog, table.entries, table.piece.expected) for table in tables)
         )
+        replaced = [
+            Watched(table.changelog, table.piece)
+            for table, (end, _) in zip(tables, ends, strict=True)
+            if end < table.piece.expected + len(table.entries)
+        ]
+        if replaced:
+            raise ChangelogReplaced(replaced)
         for table, (end, foreign) in zip(tables, ends, strict=True):
             table.position, table.foreign = end, foreign
 

@@ -13,14 +13,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust._values import TP
 
 if TYPE_CHECKING:
+    from faust.stores.overlay import Slice
     from faust.transport.base import Producer, Transaction, Transport
 
-__all__ = ["Changelogs", "Entry", "Stretch"]
+__all__ = ["ChangelogReplaced", "Changelogs", "Entry", "Stretch", "Watched"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,24 @@ Stretch = tuple[int, int]
 
 #: Seconds that one fetch waits while a stretch is read.
 MAX_WAIT = 0.5
+
+
+class Watched(NamedTuple):
+    """One partition of a changelog, and the slice whose log it is."""
+
+    changelog: TP
+    piece: Slice
+
+
+class ChangelogReplaced(Exception):
+    """These changelogs were deleted and made anew while their tables are in use.
+
+    Nothing may be committed before they are written again (`faust._engine.vigil`).
+    """
+
+    def __init__(self, replaced: Sequence[Watched]) -> None:
+        super().__init__(", ".join(str(each.changelog) for each in replaced))
+        self.replaced = replaced
 
 
 class Changelogs:

@@ -27,6 +27,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faust._engine.atleastonce import AtLeastOnce
+from faust._engine.changelogs import ChangelogReplaced, Watched
 from faust._engine.tasks import ActiveTask, Cut, TableCut
 from faust._machines import commits, outputs
 from faust._machines.commits import TaskEntry
@@ -40,6 +41,7 @@ from faust.exceptions import (
     RejoinError,
     RetryableError,
     TransactionAborted,
+    UnknownTopic,
 )
 from faust.stores.base import Checkpoint
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
     from faust._engine.outbox import Outbox
+    from faust._engine.vigil import Vigil
     from faust.sensors.delegate import SensorDelegate
     from faust.transport.base import Commit, Membership, Producer, Transport
 
@@ -100,6 +103,7 @@ class Committer:
         sensors: Are told of every commit.
         consumer: On whose behalf, as sensors know it.
         on_committed: Called with the offsets of every commit that has succeeded.
+        vigil: Looks after the changelogs.
         guarantee: How cuts are sent (default: at least once).
     """
 
@@ -123,6 +127,7 @@ class Committer:
         sensors: SensorDelegate,
         consumer: Any,
         on_committed: Callable[[dict[TP, int]], None],
+        vigil: Vigil,
         guarantee: Guarantee | None = None,
     ) -> None:
         from faust.transport.base import Commit
@@ -145,6 +150,7 @@ class Committer:
         self._every = every
         self._tasks = tasks
         self._generation = generation
+        self._vigil = vigil
         self._on_committed = on_committed
         self._sensors = sensors
         self._consumer = consumer
@@ -227,6 +233,16 @@ class Committer:
         async with self._lock:
             return
 
+    async def look_after_changelogs(self, tasks: Sequence[ActiveTask]) -> None:
+        """See that the changelogs are what we take them for; not while a commit is under way.
+
+        Raises:
+            BrokerError: that is not known, or we are not in the group any more.
+        """
+        async with self._lock:
+            if self._generation() >= 0 and not self._doubt:
+                await self._vigil.look(tasks)
+
     async def _commit_all(self, tasks: Sequence[ActiveTask]) -> bool:
         async with self._lock:
             if self._generation() < 0:
@@ -253,6 +269,9 @@ class Committer:
                 )
                 await self._undo(cuts)
                 return False
+            except (ChangelogReplaced, UnknownTopic) as exc:
+                await self._undo(cuts)
+                return await self._write_anew(exc)
             except BaseException:
                 if not self._doubt:
                     await self._undo(cuts)
@@ -280,6 +299,18 @@ class Committer:
             self._on_committed(offsets)
         if broken is not None:
             raise broken
+
+    async def _write_anew(self, why: ChangelogReplaced | UnknownTopic) -> bool:
+        """A changelog is another one, or gone; nothing is committed before that is put right."""
+        self._note(f"a changelog was deleted: {why}")
+        try:
+            if isinstance(why, ChangelogReplaced):
+                await self._vigil.write_anew(why.replaced)
+            else:
+                await self._vigil.make_topics()
+        except RejoinError as exc:
+            self._note(f"refused, the group has moved on: {exc}")
+        return False
 
     async def _undo(self, cuts: Sequence[Cut]) -> None:
         await self._guarantee.abandon()
@@ -329,6 +360,11 @@ class Committer:
     # 2 -------------------------------------------------------------------------------
 
     async def _produce(self, cuts: Sequence[Cut]) -> None:
+        replaced = [
+            Watched(t.changelog, t.piece) for c in cuts for t in c.tables if t.piece.replaced
+        ]
+        if replaced:
+            raise ChangelogReplaced(replaced)
         tables = [table for cut in cuts for table in cut.tables if table.taken]
         for table in tables:
             table.entries = table.piece.encode_cut(table.taken)

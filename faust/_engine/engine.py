@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faust._engine.changelogs import Changelogs
 from faust._engine.committer import Committer
 from faust._engine.declarations import Declarations
 from faust._engine.fetcher import Fetcher
@@ -21,6 +22,7 @@ from faust._engine.sharing import Sharing
 from faust._engine.state import State
 from faust._engine.task_manager import TaskManager
 from faust._engine.upkeep import Upkeep
+from faust._engine.vigil import Vigil
 from faust._machines import commits
 from faust._machines.copartition import TaskId
 from faust._machines.flow import Changes
@@ -131,7 +133,8 @@ class Engine:
             limit: float = self.conf.broker_unavailable_timeout
             self._reaching = asyncio.create_task(self._end_when_lost(limit), name="faust-reach")
         self._cleaning = asyncio.create_task(
-            Upkeep(host, bridge, transport, self.tasks, self._crash).run(), name="faust-cleaner"
+            Upkeep(host, bridge, transport, self.tasks, self.committer, self._crash).run(),
+            name="faust-cleaner",
         )
 
     async def _make_parts(self) -> None:
@@ -203,6 +206,7 @@ class Engine:
             sensors=host.sensors,
             consumer=host.consumer,
             on_committed=host.tables.on_commit,
+            vigil=self._make_vigil(),
             guarantee=self.exactly_once,
         )
         self.state = State(
@@ -219,6 +223,22 @@ class Engine:
         )
         self.followers = self.state.followers
         self.manager.equip(self.fetcher, self.committer, self.state)
+
+    def _make_vigil(self) -> Vigil:
+        connection = self.connection
+        return Vigil(
+            bridge=self.bridge,
+            transport=connection.transport,
+            membership=self.membership,
+            changelogs=Changelogs(
+                connection.transport,
+                connection.producer,
+                batch_size=self.conf.producer_max_batch_size,
+                now=self.clock.time,
+            ),
+            ensure=self._declarations.ensure,
+            exact=self.exactly_once is not None,
+        )
 
     async def _make_exact(self) -> None:
         """Under exactly once: take a transactional id, and end what a predecessor left open."""

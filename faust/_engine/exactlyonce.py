@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from faust._engine.changelogs import Changelogs
+from faust._engine.changelogs import ChangelogReplaced, Changelogs, Watched
 from faust.exceptions import (
     BrokerError,
     BrokerUnavailable,
@@ -121,6 +121,7 @@ class ExactlyOnce:
         """Begin a transaction; put the outputs and the changelogs of the cuts into it.
 
         Raises:
+            ChangelogReplaced: a changelog was made anew.
             ProducerFenced: another process has our transactional id.
             ProducerSendError: an output cannot be delivered, and nobody deals with that.
             TransactionAborted: outputs whose failure somebody deals with were left out, or the
@@ -185,7 +186,15 @@ class ExactlyOnce:
             return failed
         self._look_at(results[: len(sent)])
         self._placed = results[: len(sent)]
-        for table, end in zip(tables, results[len(sent) :], strict=True):
+        ends = list(zip(tables, results[len(sent) :], strict=True))
+        replaced = [
+            Watched(table.changelog, table.piece)
+            for table, end in ends
+            if end < table.piece.position + len(table.entries)
+        ]
+        if replaced:
+            raise ChangelogReplaced(replaced)
+        for table, end in ends:
             table.position = end
         return {}
 

@@ -11,6 +11,7 @@ from faust.exceptions import BrokerError
 
 if TYPE_CHECKING:
     from faust._core.threads import Bridge
+    from faust._engine.committer import Committer
     from faust._engine.tasks import ActiveTask
     from faust._machines.copartition import TaskId
     from faust.transport.base import Transport
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 #: How old the checkpoint of a store may become although nothing changes (seconds).
 REFRESH_INTERVAL = 3600.0
+#: How often it is looked whether changelogs have changed without us (seconds): well within the half
+#: of their compaction lag for which what somebody else has written can be undone.
+VIGIL_INTERVAL = 600.0
 
 
 class Upkeep:
@@ -31,6 +35,7 @@ class Upkeep:
         bridge: The way to the I/O loop.
         transport: The broker.
         tasks: The tasks that are active here, as they come and go.
+        committer: Commits them.
         on_crash: Called with what ends the worker.
     """
 
@@ -40,12 +45,15 @@ class Upkeep:
         bridge: Bridge,
         transport: Transport,
         tasks: Mapping[TaskId, ActiveTask],
+        committer: Committer,
         on_crash: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._host = host
         self._bridge = bridge
         self._transport = transport
         self._tasks = tasks
+        self._committer = committer
+        self._looked = host.clock.monotonic()
         self._on_crash = on_crash
 
     async def run(self) -> None:
@@ -56,13 +64,20 @@ class Upkeep:
                 await self._expire()
                 self._refresh()
                 try:
+                    await self._look_after_changelogs()
                     await self._purge()
                 except BrokerError as exc:
-                    logger.debug("Purging waits: %s", exc)
+                    logger.debug("Upkeep waits: %s", exc)
         except asyncio.CancelledError:
             raise
         except Exception as exc:
             await self._on_crash(exc)
+
+    async def _look_after_changelogs(self) -> None:
+        now = self._host.clock.monotonic()
+        if now - self._looked >= VIGIL_INTERVAL:
+            self._looked = now
+            await self._committer.look_after_changelogs(list(self._tasks.values()))
 
     async def _expire(self) -> None:
         """Delete what has expired: these are writes of the tasks, committed like any other."""

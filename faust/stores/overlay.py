@@ -116,6 +116,7 @@ class Slice:
         "loaded",
         "position",
         "reads",
+        "replaced",
         "store",
         "task",
         "topic_id",
@@ -143,6 +144,8 @@ class Slice:
         self.position = 0
         #: Where the changelog ends as far as we have written it.
         self.expected = 0
+        #: Was the changelog made anew, and does not have yet what is committed?
+        self.replaced = False
         self._unapplied: list[tuple[bytes, bytes | None]] = []
         self._uncommitted_before = 0
         self.topic_id = ""
@@ -411,6 +414,12 @@ class Slice:
             if key == raw:
                 return value
         return self.store.get(raw)
+
+    def committed_items(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Iterate over all that is committed, encoded, as it is now."""
+        newer = dict(self._unapplied)
+        yield from (entry for entry in self.store.items() if entry[0] not in newer)
+        yield from newer.items()
 
     def peek_committed(self, key: Key) -> Any:
         """Return the committed value, which a crash cannot take back, or `ABSENT`."""

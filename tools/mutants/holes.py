@@ -10,7 +10,39 @@ LISTS = "tests/unit/vocabulary/test_lists_of_take.py"
 
 RESTORES = "tests/unit/engine/test_restores.py"
 
+VIGIL = "tests/unit/engine/test_vigil.py"
+
 MUTANTS = (
+    Mutant(
+        "a changelog that was made anew is not written again",
+        "faust/_engine/atleastonce.py",
+        "            if end < table.piece.expected + len(table.entries)",
+        "            if end < 0",
+        tests=(f"{VIGIL}::test_a_log_that_is_made_anew_under_its_table_is_written_again",),
+    ),
+    Mutant(
+        "a changelog that was made anew is not written again under exactly once",
+        "faust/_engine/exactlyonce.py",
+        "            if end < table.piece.position + len(table.entries)",
+        "            if end < 0",
+        tests=(f"{VIGIL}::test_a_log_that_is_made_anew_under_its_table_is_written_again",),
+    ),
+    Mutant(
+        "a table that was written again in part counts",
+        "faust/_engine/vigil.py",
+        "            each.piece.replaced = True\n",
+        "            pass\n",
+        tests=(f"{VIGIL}::test_a_table_that_was_written_again_in_part_is_written_again_whole",),
+    ),
+    Mutant(
+        "nobody looks at a changelog that is not written to",
+        "faust/_engine/vigil.py",
+        "elif not self._exact and end > piece.expected:",
+        "elif not self._exact and end < piece.expected:",
+        tests=(
+            f"{VIGIL}::test_what_a_zombie_writes_is_written_over_although_its_owner_writes_nothing",
+        ),
+    ),
     Mutant(
         "a local store of which the log has lost records is used",
         MACHINE,

@@ -135,6 +135,7 @@ def test_outside_of_a_generation_nothing_is_committed() -> None:
             sensors=SensorDelegate(None, Sensor()),
             consumer=None,
             on_committed=lambda offsets: None,
+            vigil=None,  # type: ignore[arg-type]  # there are no changelogs
         )
         task = ActiveTask(run, (TP("a", 0),))
         assert not await committer.commit([task])
@@ -203,6 +204,7 @@ async def new_committer(broker: Broker) -> tuple[Committer, ActiveTask, Cursor]:
         sensors=SensorDelegate(None, Sensor()),
         consumer=None,
         on_committed=lambda offsets: None,
+        vigil=None,  # type: ignore[arg-type]  # there are no changelogs
     )
     return committer, ActiveTask(run, (TP("a", 0),)), cursor
 
