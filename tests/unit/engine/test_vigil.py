@@ -126,7 +126,7 @@ async def test_a_table_that_was_written_again_in_part_is_written_again_whole(
 
     async def failing(*args: Any) -> Any:
         calls.append(args)
-        if len(calls) == 2:
+        if len(calls) in (2, 4, 6):  # until the new log is longer than the old one was
             raise BrokerUnavailable("on purpose")
         return await append(*args)
 
