@@ -19,6 +19,14 @@ def test_it_is_told_once_and_again_after_twice_as_long_and_when_it_is_over() -> 
     assert (alarms.standing(), alarms.seconds("a"), alarms.seconds("b")) == ([], 0.0, 0.0)
 
 
+def test_how_long_each_stands_still_is_known_before_it_is_told() -> None:
+    alarms = Alarms()
+    for moving in range(4):
+        alarms.look({"still": Seen(0, 100.0), "moving": Seen(moving, 100.0)}, 5.0)
+    assert [alarms.seconds(key) for key in ("still", "moving", "unknown")] == [15.0, 0.0, 0.0]
+    assert alarms.standing() == []
+
+
 def test_what_is_not_there_any_more_is_over() -> None:
     alarms = Alarms()
     for _ in range(3):

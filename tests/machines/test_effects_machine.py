@@ -11,6 +11,7 @@ import json
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -352,6 +353,8 @@ class ByHandAgainstModel(EffectsAgainstModel):
 
 TestEffectsAgainstModel = EffectsAgainstModel.TestCase
 TestByHandAgainstModel = ByHandAgainstModel.TestCase
+TestEffectsAgainstModel.settings = settings(max_examples=60, stateful_step_count=40)
+TestByHandAgainstModel.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_a_forwarded_record_that_failed_is_not_taken_for_seen() -> None:

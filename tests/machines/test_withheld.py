@@ -84,7 +84,7 @@ class WithheldAgainstModel(RuleBasedStateMachine):
         if data.draw(st.booleans()):
             self.settle(0)
 
-    @precondition(lambda self: len(self.withheld))
+    @precondition(lambda self: len(self.withheld) > 0)
     @rule(task=st.integers(0, 1))
     def settle(self, task: int) -> None:
         self.withheld.settle(self.runs[task])
@@ -94,7 +94,7 @@ class WithheldAgainstModel(RuleBasedStateMachine):
                 break
             self.count[task] += 1
 
-    @precondition(lambda self: len(self.withheld))
+    @precondition(lambda self: len(self.withheld) > 0)
     @rule()
     def acknowledge_and_settle_all(self) -> None:
         for number in range(3):

@@ -20,15 +20,20 @@ from tools.mutants.__main__ import copy_tree
 #: Machine -> the files of `tests/machines` that must notice.
 TESTS: dict[str, tuple[str, ...]] = {
     "acks": ("test_acks.py",),
+    "alarms": ("test_alarms.py",),
+    "buffering": ("test_buffering.py",),
     "failures": ("test_failures.py",),
     "flow": ("test_flow.py",),
     "outputs": ("test_outputs.py",),
+    "progress": ("test_progress.py",),
     "retry": ("test_retry.py",),
     "withheld": ("test_withheld.py",),
 }
 
 _SAME = "setting a number to itself"
 _EQUAL = "what is returned is equal to it"
+_FIRST = "the first restore sets it before anybody looks at it"
+_UNUSED = "only the position is looked at here, and what is left up to the end"
 _BYTES = "bytes are whole numbers, which are compared to it"
 
 #: (machine, changed line) -> why it changes nothing that anybody could see.
@@ -38,6 +43,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("flow", "return Changes(pause) if (pause) or True else NOTHING"): _EQUAL,
     ("flow", "return Changes(resume=resume) if (resume) or True else NOTHING"): _EQUAL,
     ("flow", "return high * self.policy.low_bytes / self.policy.high_bytes"): _BYTES,
+    ("progress", "self._read = None"): _FIRST,
+    ("progress", "self._read = 1"): _FIRST,
+    ("progress", "self._began = 1.0"): _FIRST,
+    ("progress", "self._reported = None"): _FIRST,
+    ("progress", "self._reported = 1.0"): _FIRST,
+    ("progress", "self._under_way[key] = Progress(start, None, end, now)"): _UNUSED,
+    ("progress", "self._under_way[key] = Progress(start, end, end, None)"): _UNUSED,
+    ("progress", "self._under_way[key] = Progress(start, end, end, )"): _UNUSED,
     ("retry", "doublings = min(max(attempt - 1, 0), 65)"): "64 are beyond any cap as well",
     ("withheld", "if cursor.floor is None or offset <= cursor.floor:"): _SAME,
 }
