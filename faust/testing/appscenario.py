@@ -52,6 +52,9 @@ class Outcome:
         Raises:
             KeyError: the app has no such table.
         """
+        if name not in self._scenario.probe.tables:
+            known = ", ".join(sorted(self._scenario.probe.tables)) or "none"
+            raise KeyError(f"the app has no table {name!r}; its tables: {known}")
         found, twice = self._harness.table(name)
         self.findings += twice
         return found
@@ -92,6 +95,9 @@ class AppScenario(Scenario):
         super().__init__(partitions)
         self._make = factory_of(what)
         self.events = list(events)
+        for each in self.events:
+            if not isinstance(each, tuple | list) or len(each) != 3:
+                raise TypeError(f"each of the events is (topic, key, value), not {each!r}")
         self._check = check
         self._probe: App | None = None
         self._before: dict[str, dict[Any, Any]] = {}

@@ -27,11 +27,30 @@ from faust.testing.truth import (
 )
 from faust.transport.base import Transport
 
-__all__ = ["judge", "send"]
+__all__ = ["check_judging", "check_sending", "judge", "send"]
 
 #: What begins so names a topic, not a file.
 TOPIC = "topic:"
 INVARIANTS = ("I1 no loss", "I2 order", "I3 duplicates", "I4 tables", "I5 progress", "I6 commits")
+
+
+def check_sending(given: Namespace) -> None:
+    """Raise `ValueError` where the options of ``produce`` make no sense."""
+    for name in ("count", "keys", "rate", "partitions"):
+        value = getattr(given, name)
+        if not value > 0:
+            raise ValueError(f"--{name} must be above 0, not {value}")
+
+
+def check_judging(given: Namespace) -> None:
+    """Raise `ValueError` where nothing, or only half of something, is to be judged."""
+    if bool(given.group) != bool(given.source):
+        raise ValueError(
+            "--group and --source belong together: what was sent there, and what the app has "
+            "committed of it"
+        )
+    if not (given.sink or given.counts or given.last or given.group):
+        raise ValueError("there is nothing to judge: give --sink, --counts, --last, or --group")
 
 
 def send(given: Namespace) -> int:
@@ -166,7 +185,7 @@ def _check_committed(case: _Case, done: Mapping[TP, int]) -> None:
 
 def _needed(transport: Transport | None) -> Transport:
     if transport is None:
-        sys.exit("--broker says where topics and commits are")
+        raise ValueError("--broker says where topics and commits are: it is missing")
     return transport
 
 
@@ -228,4 +247,14 @@ def _note(case: _Case) -> None:
 
 def _lines(path: str) -> list[dict[str, Any]]:
     text = sys.stdin.read() if path == "-" else Path(path).read_text()
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                each = json.loads(line)
+                found.append({**each, "id": each["id"], "key": each["key"], "seq": each["seq"]})
+            except (ValueError, TypeError, KeyError):
+                raise ValueError(
+                    f"{path}, line {number} is no JSON object with id, key and seq: {line[:80]!r}"
+                ) from None
+    return found

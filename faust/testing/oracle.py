@@ -7,7 +7,8 @@ judges may as well be files)::
     python -m faust.testing.oracle judge sent.jsonl --broker kafka://localhost --source events \\
         --group my-app --sink topic:seen --counts topic:my-app-count-changelog
 
-Each invariant is a line; the exit status is 1 if one of them does not hold.
+Each invariant is a line; the exit status is 1 if one of them does not hold, and 2 if it could not
+be asked.
 
 ==============  ==========================================================================
 I1 no loss      every id is in the sink
@@ -26,7 +27,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from faust.testing.judging import judge, send
+from faust.exceptions import FaustError
+from faust.testing.judging import check_judging, check_sending, judge, send
 from faust.testing.truth import (
     Event,
     Sighting,
@@ -53,7 +55,7 @@ __all__ = [
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Send, or judge; return 1 if anything is wrong."""
+    """Send, or judge; return 1 if anything is wrong, 2 if it could not be asked."""
     parser = argparse.ArgumentParser(
         prog="python -m faust.testing.oracle",
         description=__doc__,
@@ -63,7 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_produce(commands.add_parser("produce", help="send numbered events to a topic"))
     _add_judge(commands.add_parser("judge", help="say whether what came out is right"))
     given = parser.parse_args(argv)
-    return send(given) if given.command == "produce" else judge(given)
+    try:
+        if given.command == "produce":
+            check_sending(given)
+            return send(given)
+        check_judging(given)
+        return judge(given)
+    except (OSError, ValueError, FaustError) as exc:
+        print(f"{parser.prog}: {exc}", file=sys.stderr)
+        return 2
 
 
 def _add_produce(parser: argparse.ArgumentParser) -> None:

@@ -211,14 +211,19 @@ class TcpProxy(_Ruled):
         host: Address to listen on.
 
     Raises:
-        ValueError: the target is not host and port.
+        TypeError: the target is no text.
+        ValueError: the target is not host and port, or there is no such port.
         OSError: entering: the port is taken.
     """
 
     def __init__(self, target: str, *, port: int = 0, host: str = "127.0.0.1") -> None:
+        if not isinstance(target, str):
+            raise TypeError(f"the target is text, host:port, not {target!r}")
         name, colon, number = target.rpartition(":")
         if not colon or not number.isdecimal():
             raise ValueError(f"{target!r} is not host:port")
+        if not isinstance(port, int) or not 0 <= port < 65_536:
+            raise ValueError(f"port must be a number from 0 to 65535, not {port!r}")
         self._target = (name.strip("[]"), int(number))
         self._host, self._port = host, port
         self._rules = Rules()
@@ -227,6 +232,7 @@ class TcpProxy(_Ruled):
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
         return f"<TcpProxy {self.address} to {self._target[0]}:{self._target[1]}>"
@@ -298,6 +304,9 @@ class TcpProxy(_Ruled):
     def _call(self, command: Callable[[], object], patience: float = PATIENCE) -> None:
         """Do something in the proxy's own thread, and wait until it is done."""
 
+        if self._loop is None:
+            raise RuntimeError(f"{self!r} does not run: use it in a with block")
+
         async def do() -> None:
             done = command()
             if isinstance(done, Awaitable):
@@ -367,6 +376,8 @@ class TcpProxy(_Ruled):
         await asyncio.sleep(0)  # transports that were aborted close their sockets
 
     def _end(self) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+        self._loop = None

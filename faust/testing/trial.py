@@ -69,8 +69,10 @@ def simulate(
         trace: Keep the whole trace in the report (default: if ``FAUST_SIMULATION_SEED`` is set).
 
     Raises:
-        ValueError: ``what`` is an app that cannot be made again.
+        ValueError: ``what`` is an app that cannot be made again; there are no events.
+        TypeError: an argument is of the wrong type.
     """
+    _check_types(seed, check, plan)
     random = Random(seed)
     scenario = _scenario(what, seed, random, events, check, partitions)
     if trace is None:
@@ -98,6 +100,15 @@ def simulate(
     return world.report
 
 
+def _check_types(seed: Any, check: Any, plan: Any) -> None:
+    if not isinstance(seed, int):
+        raise TypeError(f"simulate(seed) takes a whole number, not {seed!r}")
+    if check is not None and not callable(check):
+        raise TypeError(f"simulate(check) takes a function of the outcome, not {check!r}")
+    if plan is not None and not isinstance(plan, Plan):
+        raise TypeError(f"simulate(plan) takes a faust.testing.Plan, not {plan!r}")
+
+
 def _scenario(
     what: Any,
     seed: int,
@@ -111,13 +122,19 @@ def _scenario(
         return what
     if what is None:
         return SCENARIOS[list(SCENARIOS)[seed % len(SCENARIOS)]](partitions=partitions or drawn)
-    if isinstance(events, int):
+    if isinstance(events, int) or not events:
         raise ValueError("events=[(topic, key, value), ...] says what is sent to your app")
     return AppScenario(what, events, check, partitions or drawn)
 
 
 def seeds(count: int, first: int = 0) -> Iterable[int]:
     """Return the seeds of a test: ``count`` of them, or only the one that the environment variable
-    ``FAUST_SIMULATION_SEED`` names, to repeat what has failed."""
+    ``FAUST_SIMULATION_SEED`` names, to repeat what has failed.
+
+    Raises:
+        ValueError: ``count`` is below 1: such a test would try nothing.
+    """
+    if count < 1:
+        raise ValueError(f"seeds(count) must be at least 1, not {count}")
     only = os.environ.get(SEED)
     return range(first, first + count) if only is None else [int(only)]

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -221,3 +222,19 @@ def test_a_target_without_a_port_is_refused(target: str) -> None:
 def test_a_rate_of_nothing_is_refused_because_a_black_hole_is_meant(proxy: TcpProxy) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         proxy.slow(bytes_per_second=0)
+
+
+@pytest.mark.parametrize(
+    ("target", "port", "error"),
+    [(5, 0, TypeError), ("x", 0, ValueError), ("127.0.0.1:9", 99_999, ValueError)],
+)
+def test_a_proxy_to_nowhere_is_refused_where_it_is_made(
+    target: Any, port: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        TcpProxy(target, port=port)
+
+
+def test_a_proxy_that_does_not_run_says_so() -> None:
+    with pytest.raises(RuntimeError, match="does not run: use it in a with block"):
+        TcpProxy("127.0.0.1:9").heal()

@@ -124,3 +124,27 @@ def test_an_app_is_judged_from_outside(tmp_path: Path) -> None:
     assert code == 1
     for line in ("I1 no loss: 1 events", "I4 tables: counts: 1 keys", "I6 commits: 1 events"):
         assert line in said
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["judge", "nowhere.jsonl", "--sink", "x"], "nowhere.jsonl"),
+        (["judge", __file__, "--sink", "x"], "line 1 is no JSON object with id, key and seq"),
+        (["judge", os.devnull], "there is nothing to judge"),
+        (["judge", os.devnull, "--group", "app"], "--group and --source belong together"),
+        (["judge", os.devnull, "--sink", "topic:seen"], "--broker says where"),
+        (["judge", os.devnull, "--sink", "topic:seen", "--broker", "foo://x"], "scheme 'foo'"),
+        (["produce", "memory://", "events", "--log", os.devnull, "--rate", "0"], "--rate must be"),
+        (["produce", "memory://", "events", "--log", os.devnull, "--count", "0"], "--count must"),
+        (["produce", "memory://", "a b", "--log", os.devnull, "--count", "1"], "topic name 'a b'"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(
+    args: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was a traceback, with the status of an invariant that does not hold, or nothing at all."""
+    assert main(args) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1

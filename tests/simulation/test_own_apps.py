@@ -114,3 +114,36 @@ def test_an_app_in_no_module_is_refused_with_a_sentence() -> None:
 def test_an_app_without_events_is_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="says what is sent to your app"):
         simulate(make_counter, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"seed": "1"}, TypeError, "seed"),
+        ({"check": 3}, TypeError, "check"),
+        ({"plan": 3}, TypeError, "faust.testing.Plan"),
+        ({"events": []}, ValueError, "says what is sent to your app"),
+        ({"events": [1]}, TypeError, r"\(topic, key, value\), not 1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_one_sentence(
+    wrong: dict[str, Any], error: Any, words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        simulate(make_counter, **{"events": EVENTS, **wrong})
+
+
+def test_a_test_with_no_seed_tried_nothing() -> None:
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        seeds(0)
+
+
+def test_a_check_that_names_no_table_is_told_which_there_are() -> None:
+    report = simulate(
+        make_counter,
+        1,
+        events=[("numbers", "k", 1)],
+        check=lambda outcome: outcome.table("totals"),
+        plan=Plan.calm(),
+    )
+    assert "the app has no table 'totals'; its tables: sums" in report.findings[0]
