@@ -2,7 +2,8 @@
 
 `ExactOutbox` is the outbox of an app with ``processing_guarantee="exactly_once"``.  What is sent
 from inside of an event becomes an `Output`, kept with the event's other effects
-(`faust._machines.outputs`); the committer takes those of finished events, lets `pack` put them into
+(`faust._machines.outputs`), and what is sent when a window has closed with its deletion; the
+committer takes those of finished events, lets `pack` put them into
 batches, and sends these in its transaction.  Everything else (timers, pages, commands, other
 threads, what an agent asks) goes the way of the plain outbox, at once.
 
@@ -19,6 +20,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from faust._core.at_once import at_once, is_at_once
+from faust._core.gathering import gathering
 from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
 from faust._engine.outbox import MAX_UNDER_WAY, Outbox
 from faust._machines.effects import Effectful
@@ -115,7 +117,9 @@ class Output(FutureMessage, eq=False):
         if not self.event.in_progress or self.done():
             return
         stream = current_stream()
-        if stream is not None and stream.inside and stream.task is self.event.run:
+        gathered = gathering()
+        inside = stream is not None and stream.inside and stream.task is self.event.run
+        if inside or (gathered is not None and gathered.run is self.event.run):
             raise RuntimeError(
                 f"a message to {self.target.name!r} is awaited inside of the event that sent it: "
                 f"with processing_guarantee='exactly_once' it is sent when the event is finished "
@@ -212,10 +216,15 @@ class ExactOutbox(Outbox):
         """Keep a record with the event in progress; outside of any, send it."""
         stream = current_stream()
         if stream is None or not stream.inside or stream.cursor is None or is_at_once():
-            return Outbox.append(self, target, partition, key, value, timestamp, headers)
-        task = stream.task
-        if task is None or not task.alive:
-            stream.check_alive()
+            gathered = gathering()
+            if gathered is None or is_at_once():
+                return Outbox.append(self, target, partition, key, value, timestamp, headers)
+            task, noted = gathered.run, gathered.effects.noted
+        else:
+            task = stream.task
+            if task is None or not task.alive:
+                stream.check_alive()
+            noted = (stream.own_effects if stream.shared else stream.cursor).noted
         if target.partitions:
             found = target.placed.get(key) if partition is None and key is not None else None
             if found is None or self._partitioner is not None:
@@ -223,10 +232,9 @@ class ExactOutbox(Outbox):
             else:
                 partition = found
         stamp = self._time_ns() // 1_000_000 if timestamp is None else int(timestamp * 1000)
-        noted = (stream.own_effects if stream.shared else stream.cursor).noted
-        event = self._event_in(noted, stream) if noted else None
+        event = self._event_in(noted, task) if noted else None
         if event is None:
-            event = EventOutputs(task, self)  # type: ignore[arg-type]  # who is inside has a task
+            event = EventOutputs(task, self)
             noted.append(event)
         size = OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
         output = Output(
@@ -251,9 +259,9 @@ class ExactOutbox(Outbox):
         return partition
 
     @staticmethod
-    def _event_in(noted: list[Effectful], stream: Stream[Any]) -> EventOutputs | None:
+    def _event_in(noted: list[Effectful], task: Any) -> EventOutputs | None:
         for each in noted:
-            if type(each) is EventOutputs and each.run is stream.task:
+            if type(each) is EventOutputs and each.run is task:
                 return each
         return None
 
@@ -267,7 +275,8 @@ class ExactOutbox(Outbox):
         headers: Headers | None,
     ) -> FutureMessage:
         """As `append`, from any thread; what comes from another one goes out at once."""
-        if threading.get_ident() == self.thread and _event_stream() is not None:
+        waits = _event_stream() is not None or (gathering() is not None and not is_at_once())
+        if waits and threading.get_ident() == self.thread:
             return self.append(target, partition, key, value, timestamp, headers)
         return Outbox.append_soon(self, target, partition, key, value, timestamp, headers)
 

@@ -30,6 +30,8 @@ from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from faust._core.gathering import gather
+from faust._machines.effects import Effects
 from faust._machines.expiry import ExpiryIndex
 from faust.stores.overlay import DELETED
 from faust.tables.ranges import end_of
@@ -134,7 +136,9 @@ class Expiry:
 
     def drop(self, run: TaskRun) -> None:
         """A task is over."""
-        self._parts.pop(run, None)
+        part = self._parts.pop(run, None)
+        for sent in part.announced.values() if part is not None else ():
+            sent.undo()
         if not any(other.partition == run.partition for other in self.table.slices):
             self.watermarks.pop(run.partition, None)
 
@@ -193,13 +197,28 @@ class Expiry:
             return False
         part.advance(end + (self.window.expires or 0.0))
         if self.table.hears_window_close and raw not in part.announced:
-            await self.table.on_window_close(piece.codec.load_key(raw), piece.peek(kept))
-            part.announced.add(raw)
-            if not piece.task.alive or not piece.is_free(kept):
+            part.announced[raw] = await self._announce(piece, raw)
+            if not piece.task.alive:
+                part.announced.pop(raw).undo()
                 return False
-        part.announced.discard(raw)
+            if not piece.is_free(kept):
+                return False
         piece.put_direct(kept, DELETED)
+        sent = part.announced.pop(raw, None)
+        if sent is not None:
+            sent.finish()
         return True
+
+    async def _announce(self, piece: Slice, raw: bytes) -> Effects:
+        """Say that a window has closed; what is sent then counts when it is deleted."""
+        sent = Effects()
+        try:
+            with gather(piece.task, sent):
+                await self.table.on_window_close(piece.codec.load_key(raw), piece.peek((raw,)))
+        except BaseException:
+            sent.undo()
+            raise
+        return sent
 
     async def _complete(self, part: _Part, piece: Slice) -> None:
         """Read which keys are there already: restored from a changelog, or kept by the store."""
@@ -230,8 +249,9 @@ class _Part:
         self.index: ExpiryIndex[bytes] = ExpiryIndex()
         #: Does the index know what was there before this worker's first event?
         self.complete = False
-        #: Windows that were announced, and are not deleted because an event was reading them.
-        self.announced: set[bytes] = set()
+        #: Windows that were announced, and are not deleted because an event was reading them: what
+        #: was sent for them.
+        self.announced: dict[bytes, Effects] = {}
         #: The watermark with the event in progress.
         self.time = watermarks.get(run.partition, -inf)
         self._watermarks = watermarks

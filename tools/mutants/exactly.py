@@ -18,11 +18,26 @@ def _exact(name: str) -> tuple[str, ...]:
 
 MUTANTS = (
     Mutant(
+        "what a closed window sends does not wait for its deletion",
+        "faust/tables/expiry.py",
+        "        if sent is not None:\n            sent.finish()\n        return True",
+        "        return True",
+        tests=_exact("test_what_is_sent_when_a_window_has_closed_counts_with_its_deletion"),
+    ),
+    Mutant(
+        "what a window sends whose callback fails counts",
+        "faust/tables/expiry.py",
+        "            sent.undo()\n            raise",
+        "            sent.finish()\n            raise",
+        tests=_exact("test_what_a_window_sends_whose_end_was_not_heard_of_well_is_not_sent"),
+    ),
+    Mutant(
         "an output goes out before its event is committed",
         OUTPUTS,
         "        if stream is None or not stream.inside or stream.cursor is None or is_at_once():\n"
-        "            return Outbox.append(",
-        "        if stream is None or stream.inside:\n            return Outbox.append(",
+        "            gathered = gathering()\n"
+        "            if gathered is None or is_at_once():\n",
+        "        if stream is None or stream.inside:\n            if True:\n",
         tests=_exact("test_what_an_event_sends_is_invisible_until_its_position_is_committed"),
     ),
     Mutant(

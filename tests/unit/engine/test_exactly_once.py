@@ -169,6 +169,93 @@ async def test_what_sinks_get_counts_with_the_event(world: World) -> None:
         await until(lambda: visible(world) == ["A"])
 
 
+def windows(app: Any, on_close: Any) -> Any:
+    """Let an app count in windows of 10 s."""
+    source = app.topic("source", internal=True, partitions=1, value_type=float)
+    table = app.Table("sums", default=int, partitions=1, on_window_close=on_close)
+    sums = table.tumbling(10.0, expires=1.0)
+
+    @app.agent(source, name="sums")
+    async def count(stream: Any) -> None:
+        async for _ in stream:
+            sums["all"] += 1
+
+    return source
+
+
+async def send_in_windows(source: Any) -> None:
+    """Send two events of one window, and one that is late enough to close it."""
+    await send_all(source, [1.0, 2.0])
+    await asyncio.sleep(12.0)
+    await send_all(source, [3.0])
+
+
+@virtual
+async def test_what_is_sent_when_a_window_has_closed_counts_with_its_deletion(
+    world: World,
+) -> None:
+    """It went out at once: a crash before the commit sent it again, one after it could lose it."""
+    app = exact(world, broker_commit_interval=60.0, table_cleanup_interval=1.0)
+    sink = app.topic("sink", internal=True, partitions=1, value_type=str)
+    closed: list[Any] = []
+
+    async def on_close(key: Any, value: Any) -> None:
+        await sink.send(value=f"window {value}")
+        sink.send_soon(value="soon")
+        closed.append(key)
+
+    source = windows(app, on_close)
+    async with app:
+        await send_in_windows(source)
+        await until(lambda: closed)
+        await asyncio.sleep(5.0)
+        assert not visible(world, committed=False)
+        await until(lambda: visible(world) == ["window 2", "soon"])
+        assert len(closed) == 1
+
+
+@virtual
+async def test_what_a_window_sends_whose_end_was_not_heard_of_well_is_not_sent(
+    world: World,
+) -> None:
+    app = exact(world, table_cleanup_interval=1.0)
+    sink = app.topic("sink", internal=True, partitions=1, value_type=str)
+
+    async def on_close(key: Any, value: Any) -> None:
+        await sink.send(value="half")
+        raise ValueError("on purpose")
+
+    source = windows(app, on_close)
+
+    async def run() -> None:
+        async with app:
+            await send_in_windows(source)
+            await asyncio.sleep(60.0)
+
+    with pytest.raises(ValueError, match="on purpose"):
+        await run()
+    assert not visible(world, committed=False)
+
+
+@virtual
+async def test_a_window_that_waits_for_its_own_message_is_told_at_once(world: World) -> None:
+    app = exact(world, table_cleanup_interval=1.0)
+    sink = app.topic("sink", internal=True, partitions=1, value_type=str)
+    told: list[str] = []
+
+    async def on_close(key: Any, value: Any) -> None:
+        try:
+            await (await sink.send(value="closed"))
+        except RuntimeError as exc:
+            told.append(str(exc))
+
+    source = windows(app, on_close)
+    async with app:
+        await send_in_windows(source)
+        await until(lambda: visible(world) == ["closed"])
+    assert "would wait for itself" in told[0]
+
+
 @virtual
 async def test_the_events_of_a_list_send_together(world: World) -> None:
     app = exact(world, broker_commit_interval=0.2)
