@@ -316,7 +316,10 @@ class Group:
     def _known(self, member_id: str, instance_id: str | None) -> Member:
         owner = self._predecessor("", instance_id)
         if owner is not None and owner.member_id != member_id:
-            raise FencedMember(f"group {self.group_id}: {instance_id!r} is another process now")
+            raise FencedMember(
+                f"group {self.group_id}: {instance_id!r} is another process now: each worker needs "
+                f"a consumer_group_instance_id of its own"
+            )
         if member_id not in self.members or (instance_id is not None and owner is None):
             raise UnknownMember(f"group {self.group_id} has no member {member_id!r}")
         return self.members[member_id]

@@ -268,7 +268,7 @@ def test_a_static_follower_comes_back_to_its_part() -> None:
     assert back == Joined(generation, "b2", "a", "range", {}, {})
     assert group.sync("b2", generation, None, now=1.0, instance_id="static-b") == b"b"
     for use in (group.heartbeat, group.check_commit):
-        with pytest.raises(FencedMember):
+        with pytest.raises(FencedMember, match="a consumer_group_instance_id of its own"):
             use("b", generation, now=1.0, instance_id="static-b")
     with pytest.raises(UnknownMember):
         group.heartbeat("b", generation, now=1.0)

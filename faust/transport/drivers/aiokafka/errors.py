@@ -136,7 +136,11 @@ _MEANINGS: dict[int, _Meaning] = {
     77: _Meaning("STALE_BROKER_EPOCH", RetryableError),
     78: _Meaning("OFFSET_NOT_AVAILABLE", RetryableError),
     81: _Meaning("GROUP_MAX_SIZE_REACHED", StopError),
-    82: _Meaning("FENCED_INSTANCE_ID", FencedMember),
+    82: _Meaning(
+        "FENCED_INSTANCE_ID",
+        FencedMember,
+        "another process has this consumer_group_instance_id: each worker needs one of its own",
+    ),
     87: _Meaning("INVALID_RECORD", InvalidTopic),
     88: _Meaning("UNSTABLE_OFFSET_COMMIT", RetryableError),
     89: _Meaning("THROTTLING_QUOTA_EXCEEDED", RetryableError),
