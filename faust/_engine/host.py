@@ -113,6 +113,7 @@ class Host(Connected):
         from faust.tables.watched import watch
 
         for table in self.tables.values():
+            table.check_use()
             watch(table, sensors=self.sensors.table_hooks is not None)
 
     def needs_topic(self, topic: Topic[Any]) -> None:

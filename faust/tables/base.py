@@ -537,6 +537,9 @@ class Collection(Service):
             raise ImproperlyConfigured(
                 f"table {self.name!r}: partitions must be at least 1, not {self.partitions}"
             )
+
+    def check_use(self) -> None:
+        """Raise what is known to be wrong only when all is declared."""
         if self.late_callbacks and self.window is None:
             raise ImproperlyConfigured(
                 f"table {self.name!r} has on_late, but no windows that something can be late for"

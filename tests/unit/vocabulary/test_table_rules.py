@@ -9,6 +9,7 @@ import pytest
 from vocabulary_world import World, send_all, until, virtual
 
 import faust
+from faust.exceptions import ImproperlyConfigured
 from faust.tables.objects import ChangeloggedObject, ChangeloggedObjectManager
 from faust.types import TP
 
@@ -250,3 +251,19 @@ async def test_a_worker_that_is_alone_says_once_that_there_are_no_standbys(
     said = [r for r in caplog.records if "table_standby_replicas=1" in r.getMessage()]
     assert len(said) == 1
     assert not [r for r in caplog.records if r.levelname in ("WARNING", "ERROR")]
+
+
+@virtual
+async def test_on_late_of_a_table_without_windows_was_never_called(world: World) -> None:
+    """Nobody said so."""
+    app = world.app()
+    table = app.Table("plain", key_type=str, value_type=int, default=int)
+    table.on_late(lambda key, window: None)
+
+    @app.agent(app.topic("numbers", key_type=str, value_type=int, internal=True))
+    async def process(stream: Any) -> None:
+        async for _ in stream:
+            table["a"] += 1
+
+    with pytest.raises(ImproperlyConfigured, match="'plain' has on_late, but no windows"):
+        await app.start()
