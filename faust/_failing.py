@@ -137,11 +137,11 @@ class Failing:
         if cursor.acks is None:
             self.effects.finish()
         else:
-            self._withheld.hold(places, self.effects.hold())
+            self._withheld.hold(places, self.effects.hold(), by_offset=self.shared)
 
     def hold_mark(self, mark: Mark, cursor: Cursor, offset: int) -> None:
         """Let a mark count when this offset is acknowledged, and all before it."""
-        self._withheld.hold([(cursor, offset)], Held([], [mark]))
+        self._withheld.hold([(cursor, offset)], Held([], [mark]), by_offset=self.shared)
 
     def join_early(self, places: list[tuple[Cursor, int]]) -> None:
         """What processors have sent for these events counts with what they do."""

@@ -602,7 +602,7 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
     def hold_effects(self, cursor: Cursor, needs: Sequence[tuple[Cursor, int]]) -> None:
         """Hold back what the event in progress did until all of ``needs`` is acknowledged."""
         if self.effects.has_effects:
-            self._withheld.hold(needs, self.effects.hold())
+            self._withheld.hold(needs, self.effects.hold(), by_offset=self.shared)
         self._withheld.settle(cursor.task)
 
     def outstanding(self, feed: Feed) -> int:
@@ -623,7 +623,8 @@ class Stream(Operators, Failing, Service, Generic[T_co]):
         else:
             here = self.inside and self.cursor is cursor and self.record is not None
             if here and self.record.offset == offset:
-                self._withheld.hold([(cursor, offset)], self.effects.hold())
+                held = self.effects.hold()
+                self._withheld.hold([(cursor, offset)], held, by_offset=self.shared)
             cursor.acks.done(offset)
             self._withheld.settle(cursor.task)
             self._feed.acked()

@@ -1,12 +1,18 @@
 """Effects of events that are over but not acknowledged: shown, and kept out of cuts.
 
-They count in the order of the events, over all partitions of a task: a later event may have built
-on what an earlier one wrote.  An event that is acknowledged before an older one therefore waits,
-and its position is not committed before its effects count (`Cursor.floor`).
+They count in the order in which the events were over, over all partitions of a task: a later event
+may have built on what an earlier one wrote.  An event that is acknowledged before an older one
+therefore waits, and its position is not committed before its effects count (`Cursor.floor`).
+Concurrent instances write no tables, and end their events in any order: theirs count in the order
+of offsets.
+
+Nothing counts at or above an offset whose own effects still wait: the position stays there, and
+what had counted above it would come again after a crash.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,6 +32,11 @@ class _Entry(NamedTuple):
         """Is every event of it, and everything before it in its partition, acknowledged?"""
         return all(c.acks is None or c.acks.position > offset for c, offset in self.needs)
 
+    @property
+    def first(self) -> int:
+        """Its lowest offset."""
+        return min(offset for _, offset in self.needs)
+
 
 class Withheld:
     """What one stream holds back."""
@@ -35,10 +46,22 @@ class Withheld:
     def __init__(self) -> None:
         self._entries: dict[int, list[_Entry]] = {}
 
-    def hold(self, needs: Sequence[tuple[Cursor, int]], release: Held) -> None:
-        """Hold back the effects of one event (or list); all ``needs`` are of one task."""
-        incarnation = needs[0][0].task.incarnation
-        self._entries.setdefault(incarnation, []).append(_Entry(tuple(needs), release))
+    def hold(
+        self, needs: Sequence[tuple[Cursor, int]], release: Held, *, by_offset: bool = False
+    ) -> None:
+        """Hold back the effects of one event (or list).
+
+        Arguments:
+            needs: What must be acknowledged; all of one task.
+            release: Lets them count.
+            by_offset: Do they count in the order of offsets, and not in that of the calls?
+        """
+        entries = self._entries.setdefault(needs[0][0].task.incarnation, [])
+        entry = _Entry(tuple(needs), release)
+        if by_offset:
+            insort(entries, entry, key=lambda each: each.first)
+        else:
+            entries.append(entry)
         for cursor, offset in needs:
             if cursor.floor is None or offset < cursor.floor:
                 cursor.floor = offset
@@ -50,10 +73,13 @@ class Withheld:
             return
         done = 0
         while done < len(entries) and entries[done].acknowledged:
-            entries[done].release()
             done += 1
+        while done and _reaches_beyond(entries[:done], entries[done:]):
+            done -= 1
         if not done:
             return
+        for entry in entries[:done]:
+            entry.release()
         for entry in entries[:done]:
             for cursor, _ in entry.needs:
                 cursor.floor = None
@@ -72,3 +98,12 @@ class Withheld:
 
     def __len__(self) -> int:
         return sum(map(len, self._entries.values()))
+
+
+def _reaches_beyond(these: Sequence[_Entry], others: Sequence[_Entry]) -> bool:
+    """Have some of these a higher offset in a partition than one of the others?"""
+    last: dict[Cursor, int] = {}
+    for entry in these:
+        for cursor, offset in entry.needs:
+            last[cursor] = max(offset, last.get(cursor, -1))
+    return any(offset < last.get(c, -1) for entry in others for c, offset in entry.needs)

@@ -18,6 +18,13 @@ def _exact(name: str) -> tuple[str, ...]:
 
 MUTANTS = (
     Mutant(
+        "what concurrent instances do counts in the order in which they end",
+        STREAMS,
+        "            self._withheld.hold(needs, self.effects.hold(), by_offset=self.shared)",
+        "            self._withheld.hold(needs, self.effects.hold())",
+        tests=_exact("test_what_counts_of_concurrent_instances_is_below_the_position"),
+    ),
+    Mutant(
         "what a closed window sends does not wait for its deletion",
         "faust/tables/expiry.py",
         "        if sent is not None:\n            sent.finish()\n        return True",

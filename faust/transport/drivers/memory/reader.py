@@ -91,6 +91,7 @@ class MemoryReader(Reader):
         """Return what there is; wait for the first batch at most ``max_wait`` seconds."""
         deadline = self._client.clock.monotonic() + max_wait
         answer = Fetched([], {}, {}, {}, {})
+        left = max_wait
         while not self._is_closed:
             self._signal.clear()
             portions = await self._client.call("fetch", "", self._collect)
@@ -99,7 +100,16 @@ class MemoryReader(Reader):
             if answer.batches or answer.positions or answer.errors or left <= 0 or self._is_closed:
                 break
             await self._signal.wait(left)
+        if left <= 0 and not self._is_closed:
+            self._hear_of_the_idle(answer)
         return answer
+
+    def _hear_of_the_idle(self, answer: Fetched) -> None:
+        """The broker has answered: of what has not moved it says where it ends, as others do."""
+        with self._broker.lock:
+            for tp, log in self._logs.items():
+                if tp in self._positions and tp not in self._paused and not log.is_deleted:
+                    answer.ends.setdefault(tp, self._limit(log))
 
     def _collect(self) -> list[Portion]:
         # Changes nothing: the answer may get lost on its way.
