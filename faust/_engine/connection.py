@@ -95,17 +95,22 @@ class Connection:
         self.opened = True
 
     async def _open(self) -> None:
-        from faust.transport.base import ProducerOptions
-
-        conf = self.conf
         self.transport = self._make_transport()
         await self._open_patiently()
-        self.producer = self.transport.producer(
+        acks = self.conf.producer_acks
+        self.producer = self._new_producer(acks)
+        #: Tables are exact whatever is asked of messages: it must be known where their records are.
+        self.changelog_producer = self.producer if acks == -1 else self._new_producer(-1)
+
+    def _new_producer(self, acks: int) -> Producer:
+        from faust.transport.base import ProducerOptions
+
+        return self.transport.producer(
             ProducerOptions(
-                acks=conf.producer_acks,
-                idempotent=conf.producer_acks == -1,
-                max_request_bytes=conf.producer_max_request_size,
-                delivery_timeout=conf.producer_request_timeout,
+                acks=acks,
+                idempotent=acks == -1,
+                max_request_bytes=self.conf.producer_max_request_size,
+                delivery_timeout=self.conf.producer_request_timeout,
             )
         )
 
@@ -206,6 +211,8 @@ class Connection:
 
     async def _close(self) -> None:
         await self.producer.close()
+        if self.changelog_producer is not self.producer:
+            await self.changelog_producer.close()
         await self.transport.close()
 
 

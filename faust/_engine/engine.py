@@ -192,7 +192,7 @@ class Engine:
             bridge=bridge,
             clock=clock,
             transport=transport,
-            producer=connection.producer,
+            producer=connection.changelog_producer,
             membership=self.membership,
             outbox=connection.outbox,
             group_id=conf.id,
@@ -232,7 +232,7 @@ class Engine:
             membership=self.membership,
             changelogs=Changelogs(
                 connection.transport,
-                connection.producer,
+                connection.changelog_producer,
                 batch_size=self.conf.producer_max_batch_size,
                 now=self.clock.time,
             ),

@@ -77,7 +77,7 @@ class State:
             clock=clock,
             cluster_id=cluster_id,
             replay=replay,
-            take_back=TakeBack(replay, transport, connection.producer, clock),
+            take_back=TakeBack(replay, transport, connection.changelog_producer, clock),
             start_points=StartPoints(
                 bridge=bridge,
                 transport=transport,

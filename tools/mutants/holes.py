@@ -14,6 +14,13 @@ VIGIL = "tests/unit/engine/test_vigil.py"
 
 MUTANTS = (
     Mutant(
+        "changelogs are written as carelessly as messages",
+        "faust/_engine/connection.py",
+        "self.producer if acks == -1 else self._new_producer(-1)",
+        "self.producer",
+        tests=(f"{RESTORES}::test_tables_are_exact_although_messages_are_not_acknowledged",),
+    ),
+    Mutant(
         "a changelog that was made anew is not written again",
         "faust/_engine/atleastonce.py",
         "            if end < table.piece.expected + len(table.entries)",

@@ -99,6 +99,22 @@ async def test_after_a_kill_only_what_was_not_applied_is_read(world: StateWorld)
     await app.stop()
 
 
+@pytest.mark.parametrize("acks", [0, 1])
+@virtual
+async def test_tables_are_exact_although_messages_are_not_acknowledged(
+    world: StateWorld, acks: int
+) -> None:
+    """Nobody knew where the changelog's records were, and a restore took them for uncommitted."""
+    app = await started(world, "memory://", producer_acks=acks)
+    for first in (0, 50):
+        await world.send(first, first + 50)
+        await eventually(world.all_committed)
+    await app.stop()
+    heir = await started(world, "memory://", producer_acks=acks)
+    assert counts_of(heir) == ONES
+    await heir.stop()
+
+
 @virtual
 async def test_a_log_that_begins_above_the_local_state_is_read_as_it_is_and_that_is_said(
     world: StateWorld, caplog: pytest.LogCaptureFixture
