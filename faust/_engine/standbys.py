@@ -153,7 +153,7 @@ class Standbys:
         tasks = {
             TaskId(str(tables[name.table].partitions), name.partition) for name in self._stores.left
         }
-        self._left = {task: self._sources(task) for task in tasks}
+        self._left = {task: self._sources(task) for task in sorted(tasks)}
 
     # -- on the I/O loop --------------------------------------------------------------------------
 

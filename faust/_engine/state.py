@@ -164,7 +164,7 @@ class State:
                 tuple(self.tables_of(task).values()),
                 task in assignment.warming,
             )
-            for task in assignment.standbys
+            for task in sorted(assignment.standbys)
             if task not in self._tasks and task not in self._starting
         }
         await self.standbys.follow({task: each for task, each in wanted.items() if each.tables})
