@@ -124,24 +124,28 @@ class Replay:
     async def crc_before(self, tp: TP, position: int) -> int:
         """Return the `record_crc` of the record before a position; 0 if the log does not have it.
 
-        It may have been compacted away.
+        It may have been compacted away, or not be heard of in time: nothing is known then.
         """
-        one = self._port.ReaderOptions(max_partition_bytes=1, max_bytes=1)
+        reader = self._transport.reader(
+            self._port.ReaderOptions(max_partition_bytes=1, max_bytes=1)
+        )
+        reader.assign({tp: position - 1})
+        try:
+            fetched = await self.patiently(partial(reader.fetch, MAX_WAIT))
+        finally:
+            await reader.close()
         found = 0
-        async for batches, _ in self.read(tp, position - 1, position, one):
-            for batch in batches:
-                for record in batch.records():
-                    if record.offset == position - 1:
-                        found = record_crc(record.key, record.value)
+        for batch in fetched.batches:
+            for record in batch.records():
+                if record.offset == position - 1:
+                    found = record_crc(record.key, record.value)
         return found
 
-    async def read(
-        self, tp: TP, start: int, end: int, options: ReaderOptions | None = None
-    ) -> AsyncIterator[tuple[list[Any], int]]:
+    async def read(self, tp: TP, start: int, end: int) -> AsyncIterator[tuple[list[Any], int]]:
         """Yield (batches, position) until the position has reached ``end``."""
         if start >= end:
             return
-        reader = self._transport.reader(options or self.reader_options())
+        reader = self._transport.reader(self.reader_options())
         reader.assign({tp: start})
         position = start
         try:
