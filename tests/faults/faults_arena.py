@@ -86,7 +86,9 @@ class Arena:
         self.flow.progress.excused = True
         yield strike
         await self.cluster.started()
-        self.flow.progress.excused = False
+        self.flow.progress.healed()
+        # Whoever has lost its place while nobody could be asked hears of it by its next heartbeat.
+        await asyncio.sleep(self.plan.session / 2)
         await self.ready()
         strike.ends = dict((await self.flow.look()).ends)
         strike.ended = time.time()

@@ -64,7 +64,7 @@ async def storm(
             flow.progress.excused = True
             await killer.burst()
             await cluster.started()
-            flow.progress.excused = False
+            flow.progress.healed()
             if random.random() < CALM:
                 await cluster.tables()
             await asyncio.wait([sending], timeout=random.uniform(0.3, 1.0) * rest)

@@ -92,6 +92,11 @@ class Progress:
         """Records that are there and not committed."""
         return sum(end - self.committed.get(p, 0) for p, end in self.ends.items())
 
+    def healed(self) -> None:
+        """From now on all must advance; how long they have stood still is counted from here."""
+        self.excused = False
+        self._since.clear()
+
     def note(self, committed: dict[int, int], ends: dict[int, int]) -> None:
         """Look again."""
         now = time.monotonic()
