@@ -159,7 +159,9 @@ class Engine:
                 )
             )
             self.membership = membership
-            self.fetcher = Fetcher(reader, bridge, clock, self._deliver, self._on_fetch_error)
+            self.fetcher = Fetcher(
+                reader, bridge, clock, self._deliver, self._on_fetch_error, host.on_crash
+            )
             self.rebalancer = Rebalancer(
                 bridge=bridge,
                 clock=clock,

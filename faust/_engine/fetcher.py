@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
+from faust._core.background import in_background
 from faust._machines.retry import backoff
 from faust._values import TP
 from faust.exceptions import BrokerError, OffsetOutOfRange, RetryableError
@@ -39,6 +40,7 @@ class Fetcher:
         reader: The driver's reader.
         deliver: Called on the main loop with an answer and the incarnation of each partition.
         on_error: Called on the main loop with a partition that cannot go on as it is, and why.
+        on_failure: Called on the main loop with what has ended fetching altogether.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Fetcher:
         clock: Clock,
         deliver: Callable[[Fetched, dict[TP, int]], None],
         on_error: Callable[[TP, BrokerError], None],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self._reader = reader
         self._bridge = bridge
         self._clock = clock
         self._deliver = deliver
         self._on_error = on_error
+        self._on_failure = on_failure
         self._incarnations: dict[TP, int] = {}
         self._changed = asyncio.Event()
         #: Bytes that were posted to the main loop; and that have arrived there (it counts them).
@@ -77,7 +81,11 @@ class Fetcher:
 
     def begin(self) -> None:
         """Start to fetch."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="faust-fetcher")
+
+        def fail(error: BaseException) -> None:
+            self._bridge.post_main(self._on_failure, error)
+
+        self._task = in_background(self._run(), "faust-fetcher", fail)
 
     async def end(self) -> None:
         """Stop to fetch; nothing is delivered afterwards."""

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faust._core.background import in_background
 from faust._engine.callbacks import Callbacks
 from faust._engine.heartbeats import Heartbeats
 from faust._engine.holdings import Holdings, sentence
@@ -131,6 +132,7 @@ class Rebalancer:
         self._began: float | None = None
         self._probing_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        self._failing: asyncio.Future[None] | None = None
         self._stopping = False
         #: Has the main loop heard of the rebalance that is under way?
         self._begun = False
@@ -149,12 +151,15 @@ class Rebalancer:
 
     def begin(self) -> None:
         """Join, and stay a member."""
-        loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._run(), name="faust-rebalancer"),
-            loop.create_task(self._heartbeats.run(), name="faust-heartbeats"),
-            loop.create_task(self._look_now_and_then(), name="faust-topics"),
+            in_background(self._run(), "faust-rebalancer", self._fail),
+            in_background(self._heartbeats.run(), "faust-heartbeats", self._fail),
+            in_background(self._look_now_and_then(), "faust-topics", self._fail),
         ]
+
+    def _fail(self, error: BaseException) -> None:
+        """One of our tasks has ended by what nobody expected: the worker cannot go on."""
+        self._failing = asyncio.ensure_future(self._bridge.call_main(self._callbacks.crash, error))
 
     def running(self) -> list[asyncio.Task[None]]:
         """Return the task that joins, if it does."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from faust._core.background import in_background
 from faust._machines.retry import backoff
 from faust._values import TP
 from faust.agents.models import ReqRepResponse
@@ -90,7 +92,8 @@ class ReplyReader:
             self._reader = transport.reader(ReaderOptions())
         self._reader.assign({tp: ends.get(tp, 0)})
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="faust-replies")
+            fail = partial(self._connection.bridge.post_main, self._app.on_crash)
+            self._task = in_background(self._run(), "faust-replies", fail)
 
     async def _run(self) -> None:
         attempt = 0

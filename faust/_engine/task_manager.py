@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 #: How often a task is started again whose local state was found damaged.
 RESTORE_ATTEMPTS = 3
 
+#: How long the last commit of tasks is tried again (seconds).  It is below what a revocation has for
+#: it, and long enough for a round: brokers take no commits while the leader makes its plan.
+LAST_COMMIT_PATIENCE = 8.0
+
 
 class TaskManager:
     """Starts tasks and gives them up (on the main loop, where nothing else is said).
@@ -221,13 +225,22 @@ class TaskManager:
             await self._host.clock.sleep(0.005)
 
     async def _commit_finally(self, tasks: list[ActiveTask]) -> None:
-        for attempt in range(1, 4):
+        """Commit what is given up; without that, whoever has it next does all of it again."""
+        clock = self._host.clock
+        deadline = clock.monotonic() + LAST_COMMIT_PATIENCE
+        attempt = 0
+        while any(task.run.alive for task in tasks):
+            attempt += 1
             try:
                 if await self._committer.commit(tasks):
                     return
             except RetryableError as exc:
-                logger.warning("The last commit of %d tasks waits: %s", len(tasks), exc)
-            await self._host.clock.sleep(backoff(attempt, 0.1, 1.0))
+                if attempt == 1:
+                    logger.warning("The last commit of %d tasks waits: %s", len(tasks), exc)
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                return
+            await clock.sleep(min(left, backoff(attempt, 0.1, 1.0)))
 
     def _close(self, task: ActiveTask, *, keep: bool) -> None:
         """From now on nothing of it counts; its stores may be of use to whoever comes next."""

@@ -17,8 +17,8 @@ class ProducerSettings(Section, title="Producer"):
         default=-1,
         env="PRODUCER_ACKS",
         text="""Who has to have a message before it counts as sent: all replicas (-1, or ``all``),
-        the leader (1), or nobody (0). Only -1 keeps the promise that nothing is lost. Changelogs of tables
-        are always written with -1.""",
+        the leader (1), or nobody (0). Only -1 keeps the promise that nothing is lost. Changelogs
+        of tables are always written with -1.""",
     )
     producer_compression_type = setting(
         Choice("gzip", "snappy", "lz4", "zstd"),

@@ -128,6 +128,27 @@ async def test_the_same_bytes_are_handed_to_every_reader(broker: MemoryBroker) -
     assert found[0].data is found[1].data
 
 
+@virtual
+async def test_an_answer_for_what_was_given_up_and_taken_again_meanwhile_is_dropped(
+    broker: MemoryBroker,
+) -> None:
+    """It was taken for one of the new assignment, and the reader failed with a `KeyError`."""
+    transport = await connect(broker)
+    reader = transport.reader(ReaderOptions())
+    reader.assign({HERE: 0})
+    await reader.fetch(0.0)
+    await transport.producer(ProducerOptions()).produce(HERE, batch(b"v"))
+
+    def once(request: Request) -> None:
+        if request.kind == "fetch":
+            broker.faults.after = None
+            reader.unassign([HERE])
+            reader.assign({HERE: 0})
+
+    broker.faults.after = once
+    assert len((await reader.fetch(1.0)).batches) == 1
+
+
 def test_two_event_loops_in_two_threads_share_a_broker() -> None:
     def connect_really() -> MemoryTransport:
         return MemoryTransport([URL("memory://threads")], TransportOptions(default_partitions=1))

@@ -72,6 +72,7 @@ async def test_a_main_loop_that_is_blocked_is_not_sent_everything_there_is() -> 
         VirtualClock.current(),
         deliver,
         lambda tp, error: None,
+        lambda error: None,
     )
     fetcher.begin()
     fetcher.start({PARTITION: 0}, 1)
@@ -83,4 +84,29 @@ async def test_a_main_loop_that_is_blocked_is_not_sent_everything_there_is() -> 
     await asyncio.sleep(1)
     assert reader.asked > 100
     assert not fetcher.idle
+    await fetcher.end()
+
+
+@virtual
+async def test_what_ends_fetching_for_good_ends_the_worker() -> None:
+    """The task that fetched had ended, and nobody knew: nothing was read any more."""
+
+    class Broken(Endless):
+        async def fetch(self, max_wait: float) -> Fetched:
+            raise KeyError("a slip of ours")
+
+    bridge, failures = Blocked(), list[BaseException]()
+    bridge.go_on()
+    fetcher = Fetcher(
+        Broken(),  # type: ignore[arg-type]  # a fake
+        bridge,  # type: ignore[arg-type]  # a fake
+        VirtualClock.current(),
+        lambda fetched, incarnations: None,
+        lambda tp, error: None,
+        failures.append,
+    )
+    fetcher.begin()
+    fetcher.start({PARTITION: 0}, 1)
+    await asyncio.sleep(1)
+    assert [type(error) for error in failures] == [KeyError]
     await fetcher.end()

@@ -14,7 +14,8 @@ import pytest
 from engine_world import World
 
 import faust
-from faust.exceptions import BrokerUnavailable
+from faust._machines.members import Phase
+from faust.exceptions import BrokerUnavailable, RebalanceInProgress
 from faust.types import TP
 from faust.worker import Worker
 from tests.support.virtual_time import send_all, until, virtual
@@ -214,6 +215,43 @@ async def test_stopping_while_others_join_leaves_nobody_waiting(world: World) ->
     await until(lambda: seen2)
     await second.stop()
     assert members(world) == 0
+
+
+@virtual
+async def test_stopping_while_a_round_waits_for_its_plan_commits_once_it_has_one(
+    world: World,
+) -> None:
+    """A broker takes no commits then; after three attempts the events were left to be repeated."""
+    first = world.app(datadir=str(world.directory / "a"), broker_commit_interval=600)
+    topic, _, seen = counting(first)
+    second = world.app(datadir=str(world.directory / "b"))
+    _, _, again = counting(second)
+    await first.start()
+    await send_all(topic, ["a"] * 3)
+    await until(lambda: len(seen) == 3)
+    world.broker.faults.delay("sync", 5.0, times=2)
+    starting = asyncio.ensure_future(second.start())
+    await until(lambda: world.broker.groups.group("shop").phase is Phase.SYNCING)
+    assert await stopped(first) < 10
+    assert (world.committed()[ORDERS], first.failure) == (3, None)
+    await starting
+    await send_all(topic, ["b"])
+    await until(lambda: again)
+    assert again == ["b"]
+    await second.stop()
+
+
+@virtual
+async def test_stopping_while_every_commit_is_refused_ends_and_says_so(world: World) -> None:
+    app = world.app(broker_commit_interval=600)
+    topic, _, seen = counting(app)
+    await app.start()
+    await send_all(topic, ["a"])
+    await until(lambda: seen)
+    world.broker.faults.fail("commit", RebalanceInProgress("no plan"), times=10_000)
+    assert await stopped(app) < 10
+    assert isinstance(app.failure, BrokerUnavailable)
+    assert "refused, the group has moved on: no plan" in str(app.failure)
 
 
 @virtual

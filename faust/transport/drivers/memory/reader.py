@@ -150,6 +150,8 @@ class MemoryReader(Reader):
                 tp = portion.tp
                 if tp in self._paused or self._positions.get(tp) != portion.position:
                     continue
+                if portion.error is None and tp not in self._logs:
+                    continue  # it was given up, and assigned again at the same place
                 if portion.error is not None:
                     self._forget([tp])
                     self._paused.add(tp)
