@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Collection as AbstractCollection
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from faust._machines.copartition import Together, copartition
 from faust.agents.hints import tables_named_by
@@ -22,6 +22,7 @@ from faust.exceptions import (
     PartitionsMismatch,
     TopicAuthorizationFailed,
     TopicExists,
+    UnknownTopic,
 )
 from faust.transport.base import TopicSpec
 
@@ -40,6 +41,27 @@ logger = logging.getLogger(__name__)
 #: How long topics that are not there are waited for (seconds): a start ends within ten, with a
 #: sentence that names them all.
 PATIENCE = 8.0
+
+
+T = TypeVar("T")
+
+
+async def _heard_of(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask something about a topic that is there: another node of the cluster may not have heard of
+    it yet, if it was made a moment ago.
+
+    Raises:
+        UnknownTopic: none has heard of it for long enough.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return await ask()
+        except UnknownTopic:
+            if waited >= PATIENCE:
+                raise
+        await asyncio.sleep(0.1)
+        waited += 0.1
 
 
 class Declarations:
@@ -220,7 +242,7 @@ class Declarations:
         table.partitions = info.partitions
 
     async def _check_changelog(self, table: Collection, name: str) -> None:
-        config = await self._transport.topic_config(name)
+        config = await _heard_of(lambda: self._transport.topic_config(name))
         if "delete" in config.get("cleanup.policy", "compact"):
             await self._alter(
                 name, {"cleanup.policy": "compact"}, f"retention would delete live values of {name}"
@@ -237,7 +259,7 @@ class Declarations:
     async def _alter(self, name: str, config: Mapping[str, str], why: str) -> None:
         listed = ", ".join(f"{key}={value}" for key, value in config.items())
         try:
-            await self._transport.alter_topic_config(name, config)
+            await _heard_of(lambda: self._transport.alter_topic_config(name, config))
         except TopicAuthorizationFailed as exc:
             raise ImproperlyConfigured(
                 f"changelog topic {name!r} must have {listed} ({why}), and we may not change it"

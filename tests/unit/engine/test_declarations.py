@@ -13,6 +13,7 @@ from faust.exceptions import (
     InvalidTopic,
     TopicAuthorizationFailed,
     TopicExists,
+    UnknownTopic,
 )
 from faust.testing.clock import run_virtual
 from faust.transport.base import TopicInfo, TopicSpec, Transport
@@ -154,3 +155,22 @@ def test_without_leave_to_declare_nothing_is_missed_that_is_there() -> None:
     broker = Kafka(creates=True)
     assert not declared(broker)
     assert not declared(broker, topic_allow_declare=False)
+
+
+def test_a_changelog_that_another_node_has_not_heard_of_yet_is_asked_for_again() -> None:
+    """Workers that start together end each other: one makes the changelog, one looks at it."""
+
+    class Late(Kafka):
+        asked = 0
+
+        async def topic_config(self, topic: str) -> dict[str, str]:
+            self.asked += 1
+            if self.asked < 4:
+                raise UnknownTopic(topic)
+            return await super().topic_config(topic)
+
+    broker = Late(creates=True)
+    assert not declared(broker)
+    broker.asked = 0
+    assert not declared(broker)
+    assert broker.asked == 4
