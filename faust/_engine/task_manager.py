@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 #: How often a task is started again whose local state was found damaged.
 RESTORE_ATTEMPTS = 3
 
-#: How long the last commit of tasks is tried again (seconds).  It is below what a revocation has for
-#: it, and long enough for a round: brokers take no commits while the leader makes its plan.
+#: How long the last commit of tasks is tried again (seconds): less than a revocation has for it,
+#: and long enough for a round, as brokers take no commits while the leader makes its plan.
 LAST_COMMIT_PATIENCE = 8.0
 
 
