@@ -48,6 +48,8 @@ class Closing(Scenario):
     """Counts in windows of all kinds, which close and say so."""
 
     name = "closing"
+    #: Under exactly once a window is announced when its deletion is committed.
+    committed_view = True
     number = 5
     tables = tuple(WINDOWS)
 

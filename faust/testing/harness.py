@@ -299,8 +299,12 @@ class Harness:
         found = self.broker.groups.committed(group_id, tps) or {}
         return {tp: commit.offset for tp, commit in found.items()}
 
-    def table(self, name: str) -> tuple[dict[Any, Any], list[str]]:
-        """Return what a table holds over all workers, and keys that two workers have."""
+    def table(self, name: str, *, committed: bool = False) -> tuple[dict[Any, Any], list[str]]:
+        """Return what a table holds over all workers, and keys that two workers have.
+
+        Arguments:
+            committed: Only what a crash cannot take back.
+        """
         contents: dict[Any, Any] = {}
         twice: list[str] = []
         for worker in self.workers:
@@ -308,7 +312,9 @@ class Harness:
                 continue
             table = worker.app.tables[name]
             for piece in table.slices.values():
-                for key, value in piece.items():
+                load_key, load_value = piece.codec.load_key, piece.codec.load_value
+                kept = ((load_key(raw), load_value(data)) for raw, data in piece.store.items())
+                for key, value in kept if committed else piece.items():
                     if key in contents:
                         twice.append(f"I4 tables: {name}: two workers have {key!r}")
                     contents[key] = value

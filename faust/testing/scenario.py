@@ -32,6 +32,7 @@ class Scenario(ABC):
         topics: All topics to be made beforehand: name -> partitions.
         committing: Topics whose commits must reach the end.
         ordered: Is I2 demanded of the sink?
+        committed_view: Are tables compared as they are committed, and not as agents see them?
         repeats_when_moved: Are events handled again when a task moves in an orderly way?
         tables: Tables whose contents are compared.
         has_sink: Is each event sent to the topic ``sink``?
@@ -44,6 +45,7 @@ class Scenario(ABC):
     number: ClassVar[int] = 1
     app_id: str = APP_ID
     ordered: ClassVar[bool] = True
+    committed_view: ClassVar[bool] = False
     repeats_when_moved: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ("count", "last")
     has_sink: ClassVar[bool] = True

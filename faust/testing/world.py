@@ -290,7 +290,7 @@ class World:
                 report.excess = max(report.excess, report.duplicates)
         expected = scenario.expected(truth)
         for name in scenario.tables:
-            found, twice = harness.table(name)
+            found, twice = harness.table(name, committed=self.scenario.committed_view)
             contents = scenario.contents(name, found)
             findings += twice + check_table(name, contents, expected[name])
             report.wrong_keys += len(wrong_keys(contents, expected[name]))
