@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from faust._engine.following import Following
+from faust._machines.memberstate import ACCEPTABLE_LAG
 from faust._values import TP
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ class Copies:
     def settled(self) -> bool:
         """Has all of it come to what was committed, as far as can be?"""
         return self.looked and all(copy.settled for copy in self.copies)
+
+    @property
+    def is_warm(self) -> bool:
+        """Has all of it come so far that the leader will move the task here?
+
+        What cannot be kept, or followed, is settled and not warm: another round would change
+        nothing, and end in the next one.
+        """
+        lag = self.lag
+        return self.settled and lag is not None and lag <= ACCEPTABLE_LAG
 
     @property
     def lag(self) -> int | None:

@@ -75,6 +75,8 @@ class Following:
         #: The mark that was planned for; marks that lead on from it need no new plan.
         self._planned: TableMark | None = None
         self._waits = False
+        #: Commits say nothing of this table (its owner does not have it): there is nothing to copy.
+        self._unmarked = False
         self._not_before = 0.0
         self._trouble = ""
         self._stopped = False
@@ -88,7 +90,7 @@ class Following:
     @property
     def lag(self) -> int | None:
         """Offsets that it is behind what is committed; ``None`` where nothing is here."""
-        if self.elsewhere:
+        if self.elsewhere or self._unmarked:
             return 0
         if self._copy is None or self._mark is None:
             return None
@@ -103,6 +105,7 @@ class Following:
             OSError, BrokerError: it cannot be kept just now.
         """
         mark = None if entry is None else entry.tables.get(self.table.name)
+        self._unmarked = mark is None and entry is not None
         if mark is None or entry is None:
             self.settled = True  # nothing vouches for anything yet
             return

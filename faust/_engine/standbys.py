@@ -363,7 +363,7 @@ class Standbys:
     def _tell(self) -> None:
         """Say how far everything has come, and what has caught up."""
         self._publish()
-        warm = [t for t, each in self._standbys.items() if each.wanted.warming and each.settled]
+        warm = [t for t, each in self._standbys.items() if each.wanted.warming and each.is_warm]
         if warm:
             for task in warm:
                 standby = self._standbys[task]

@@ -325,3 +325,48 @@ async def test_a_copy_is_let_go_of_when_the_owner_of_its_task_waits_for_the_stor
     await eventually(up_to_date(world, first, second))
     await first.stop()
     await second.stop()
+
+
+def rounds_of(app: App) -> int:
+    """Return how many rebalances a worker has seen."""
+    assert app.engine is not None
+    return app.engine.rebalancer.rounds
+
+
+@virtual
+async def test_a_copy_that_cannot_be_kept_is_not_said_to_have_caught_up(
+    world: StateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (world.worker(name, store="rocksdb://") for name in ("one", "two"))
+    await first.start()
+    await world.send(0, 100)
+    await eventually(world.all_committed)
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(second.tables, "open_store", full)
+    await second.start()
+    await eventually(lambda: bool(copies_of(second)))
+    await second.clock.sleep(20.0)
+    assert rounds_of(second) <= 2, "the group was rebalanced again and again"
+    monkeypatch.undo()
+    await eventually(lambda: len(tasks_of(second)) == 1)
+    await second.stop()
+    await first.stop()
+
+
+@virtual
+async def test_a_table_that_only_the_newer_version_has_does_not_keep_its_tasks_from_moving(
+    world: StateWorld,
+) -> None:
+    first, second = (world.worker(name) for name in ("one", "two"))
+    second.Table("sums", key_type=str, value_type=int, default=int, partitions=2)
+    await first.start()
+    await world.send(0, 100)
+    await eventually(world.all_committed)
+    await second.start()
+    await eventually(lambda: len(tasks_of(second)) == 1)
+    assert rounds_of(second) <= 4
+    await second.stop()
+    await first.stop()
