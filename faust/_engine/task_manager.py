@@ -85,6 +85,7 @@ class TaskManager:
     async def take_on(self, added: Iterable[TaskId], assignment: Assignment) -> None:
         """Start what is new, and again what reads something else now; restoring goes on in the
         background."""
+        await self._forget(added := frozenset(added))
         changed = {
             task_id
             for task_id in (*self.starting, *self.tasks)
@@ -101,6 +102,13 @@ class TaskManager:
                 self.starting[task_id] = asyncio.create_task(
                     self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
                 )
+
+    async def _forget(self, added: frozenset[TaskId]) -> None:
+        """What is new and still here was taken from us while the main loop was blocked: it is
+        being given up late, and what it does does not count."""
+        await self.give_up(added & self.starting.keys())
+        for task_id in sorted(added & self.tasks.keys()):
+            self._close(self.tasks[task_id], keep=False)
 
     def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
         """Return who reads what in a task: (topic, reader).
