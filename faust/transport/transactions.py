@@ -17,6 +17,7 @@ from faust.exceptions import (
     BrokerUnavailable,
     ImproperlyConfigured,
     ProducerFenced,
+    RetryableError,
     TransactionAborted,
 )
 from faust.transport.base import Commit, Membership, Placed, Transaction
@@ -112,9 +113,9 @@ class OneTransaction(Transaction):
         try:
             await self.flush()
             if self.failure is None:
-                await self.end(commit=True)
+                await self._end_well()
                 return
-            with suppress(BrokerUnavailable, TransactionAborted):  # `Producer.begin` makes sure
+            with suppress(RetryableError, TransactionAborted):  # `Producer.begin` makes sure
                 await self._drop()
         except BaseException as error:
             self.fail(error)
@@ -139,6 +140,19 @@ class OneTransaction(Transaction):
             self._finish()
 
     # -- inside ----------------------------------------------------------------------
+
+    async def _end_well(self) -> None:
+        """Let the broker commit.
+
+        Whatever it answered in the end, an earlier attempt whose answer was lost may have taken
+        effect: but for what says that nothing counts, nobody knows.
+        """
+        try:
+            await self.end(commit=True)
+        except BrokerUnavailable:
+            raise
+        except RetryableError as error:
+            raise BrokerUnavailable(f"whether a transaction is committed: {error}") from error
 
     async def _drop(self) -> None:
         await self.discard()

@@ -17,6 +17,7 @@ from faust.exceptions import (
     BrokerUnavailable,
     ProducerFenced,
     ProducerSendError,
+    RetryableError,
     TransactionAborted,
 )
 from tests.support.virtual_time import send_all, until, virtual
@@ -673,6 +674,23 @@ async def test_a_commit_whose_answer_is_lost_counts_if_it_took_effect(world: Wor
     async with app:
         await until(lambda: committed(world, app) == 0)
         world.broker.faults.fail("txn_commit", BrokerUnavailable("lost"), after=True)
+        await send_all(source, ["a"])
+        await until(lambda: visible(world))
+        await send_all(source, ["b"])
+        await until(lambda: committed(world, app) == 2)
+        assert visible(world) == ["a", "b"]
+
+
+@virtual
+async def test_a_commit_that_took_effect_and_then_met_a_coordinator_that_moves_counts(
+    world: World,
+) -> None:
+    """What was answered in the end said nothing of the attempt before, and it was sent twice."""
+    app = exact(world)
+    source = forwarding(app)
+    async with app:
+        await until(lambda: committed(world, app) == 0)
+        world.broker.faults.fail("txn_commit", RetryableError("is moving"), after=True)
         await send_all(source, ["a"])
         await until(lambda: visible(world))
         await send_all(source, ["b"])
