@@ -83,4 +83,33 @@ MUTANTS = (
         "        self.acknowledge_list()\n        self._records = None",
         tests=(f"{LISTS}::test_what_was_acknowledged_of_a_list_that_fails_is_not_acknowledged",),
     ),
+    Mutant(
+        "a commit that met another error after a lost answer is taken for refused",
+        "faust/transport/transactions.py",
+        '            raise BrokerUnavailable(f"whether a transaction is committed: {error}")',
+        "            raise\n            raise error",
+        tests=(
+            "tests/unit/engine/test_exactly_once.py::"
+            "test_a_commit_that_took_effect_and_then_met_a_coordinator_that_moves_counts",
+        ),
+    ),
+    Mutant(
+        "a task of the engine that dies is silent",
+        "faust/_core/background.py",
+        "            on_failure(error)\n",
+        "            pass\n",
+        tests=(
+            "tests/unit/engine/test_fetcher.py::test_what_ends_fetching_for_good_ends_the_worker",
+        ),
+    ),
+    Mutant(
+        "windows of a stream close although the broker does not answer",
+        "faust/tables/expiry.py",
+        "        known = min([now, *(cursor.heard for cursor in cursors)])\n",
+        "        known = now\n",
+        tests=(
+            "tests/unit/tables/test_window_expiry.py::"
+            "test_a_broker_that_is_away_makes_no_stream_idle",
+        ),
+    ),
 )
