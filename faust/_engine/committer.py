@@ -365,9 +365,9 @@ class Committer:
         ]
         if replaced:
             raise ChangelogReplaced(replaced)
-        tables = [table for cut in cuts for table in cut.tables if table.taken]
+        tables = [t for c in cuts for t in c.tables if t.taken or t.piece.owed]
         for table in tables:
-            table.entries = table.piece.encode_cut(table.taken)
+            table.entries = [*table.piece.owed, *table.piece.encode_cut(table.taken)]
             table.deleted = table.piece.deletions
         await self._guarantee.produce(cuts)
 
@@ -467,6 +467,7 @@ class Committer:
         broken: OSError | None = None
         now = self._clock.time()
         for table in cut.tables:
+            table.piece.owed = ()
             if table.taken:
                 task.tables[table.name].count_committed(table.taken, table.deleted)
             crc = record_crc(*table.entries[-1]) if table.entries and not table.foreign else 0

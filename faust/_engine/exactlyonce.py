@@ -129,7 +129,7 @@ class ExactlyOnce:
             RetryableError: the broker does not answer.
         """
         self._outbox.check()
-        tables = [table for cut in cuts for table in cut.tables if table.taken]
+        tables = [table for cut in cuts for table in cut.tables if table.entries]
         outputs = [output for cut in cuts for output in cut.outputs]
         lost = await self._outbox.find_topics(outputs)
         if lost:

@@ -145,15 +145,15 @@ class Restorer:
         await self._apply(copy, plan.start, plan.boundary)
         position = plan.boundary
         if plan.undo:
-            position = await self._take_back(copy, plan)
+            position = await self._take_back(copy, plan, piece)
         if plan.recommit or position != plan.boundary:
             task.restless = True
         piece.position = piece.expected = position
         self._on_progress(copy.table.name, copy.changelog.partition, 0)
 
-    async def _take_back(self, copy: Copy, plan: RestorePlan) -> int:
+    async def _take_back(self, copy: Copy, plan: RestorePlan, piece: Slice) -> int:
         """Undo the tail, or apply it if it is too old; return the changelog's end."""
-        position, kept = await self._taking_back.take_back(copy, plan)
+        position, kept, piece.owed = await self._taking_back.take_back(copy, plan)
         if kept:
             await self._apply(copy, plan.boundary, position)
         return position

@@ -77,7 +77,13 @@ class State:
             clock=clock,
             cluster_id=cluster_id,
             replay=replay,
-            take_back=TakeBack(replay, transport, connection.changelog_producer, clock),
+            take_back=TakeBack(
+                replay,
+                transport,
+                connection.changelog_producer,
+                clock,
+                exact=host.in_transaction,
+            ),
             start_points=StartPoints(
                 bridge=bridge,
                 transport=transport,

@@ -7,6 +7,7 @@ may have removed the committed value first, and the tail is applied instead.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust._engine.changelogs import Changelogs
@@ -33,17 +34,30 @@ class Taken(NamedTuple):
     Attributes:
         position: The changelog's end now.
         kept: Whether the tail is too old to be undone: all below ``position`` is to be applied.
+        owed: What the first commit is to write again.
     """
 
     position: int
     kept: bool
+    owed: Sequence[tuple[bytes, bytes | None]] = ()
 
 
 class TakeBack:
-    """Writes committed values again (on the I/O loop)."""
+    """Writes committed values again (on the I/O loop).
+
+    Arguments:
+        exact: Are commits transactions?  Then the first of them writes these values: who is
+            suspended in the middle of this, and has lost its task since, is fenced like that.
+    """
 
     def __init__(
-        self, replay: Replay, transport: Transport, producer: Producer, clock: Clock
+        self,
+        replay: Replay,
+        transport: Transport,
+        producer: Producer,
+        clock: Clock,
+        *,
+        exact: bool = False,
     ) -> None:
         from faust.transport import records
 
@@ -51,6 +65,7 @@ class TakeBack:
         self._replay = replay
         self._producer = producer
         self._clock = clock
+        self._exact = exact
         self._changelogs = Changelogs(transport, producer, batch_size=1 << 20, now=clock.time)
 
     async def take_back(self, copy: Copy, plan: RestorePlan) -> Taken:
@@ -66,6 +81,8 @@ class TakeBack:
             return Taken(after, kept=True)
         records = undo.records(copy.store.get)
         logger.info("%s: taking back %d keys that were not committed", tp, len(records))
+        if self._exact:
+            return Taken(after, kept=False, owed=records)
         foreign = [(end, after - 1)] if after - 1 > end else []
         written, more = await self._changelogs.append(tp, records, after)
         position = await self._changelogs.repair(tp, written, foreign + more, copy.store.get)

@@ -28,7 +28,7 @@ their encoding, because Python holds ``1``, ``1.0`` and ``True`` for one key and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from faust._machines.effects import TaskRun
@@ -114,6 +114,7 @@ class Slice:
         "held",
         "live",
         "loaded",
+        "owed",
         "position",
         "reads",
         "replaced",
@@ -146,6 +147,8 @@ class Slice:
         self.expected = 0
         #: Was the changelog made anew, and does not have yet what is committed?
         self.replaced = False
+        #: Committed entries that the next commit writes to the changelog again.
+        self.owed: Sequence[tuple[bytes, bytes | None]] = ()
         self._unapplied: list[tuple[bytes, bytes | None]] = []
         self._uncommitted_before = 0
         self.topic_id = ""

@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant(
         "no undo of what was not committed",
         RESTORER,
-        "            position = await self._take_back(copy, plan)",
+        "            position = await self._take_back(copy, plan, piece)",
         "            position = plan.end",
         scenario="counting",
         fault=5,

@@ -21,6 +21,7 @@ from state_world import (
     tasks_of,
 )
 
+from faust._engine.replay import TIME_KEY
 from faust._values import TP
 from faust.app.base import App
 from faust.exceptions import BrokerUnavailable, PartitionsMismatch
@@ -487,3 +488,27 @@ async def test_hand_overs_between_workers_in_one_data_directory_meet_no_lock(
     assert not [said for r in caplog.records if "lock" in (said := r.getMessage())]
     await first.stop()
     world.forget()
+
+
+@virtual
+async def test_under_exactly_once_what_is_taken_back_is_written_with_the_commit_of_the_start(
+    world: StateWorld,
+) -> None:
+    await counted(world, 0, 10)
+    world.append_to_changelog(0, {b'"0-1"': b"7", b'"0-99"': b"1"})
+    end = world.changelog_end(0)
+    app = await started(world, processing_guarantee="exactly_once")
+    await eventually(lambda: world.committed(0) > end)
+    batches, _ = world.broker.log(TP(CHANGELOG, 0)).read(end, 1 << 20, committed=True)
+    written = [
+        (bytes(record.key), record.value, batch.is_transactional)
+        for batch in batches
+        for record in batch.records()
+        if record.key != TIME_KEY
+    ]
+    assert written == [(b'"0-1"', b"1", True), (b'"0-99"', None, True)]
+    await app.stop()
+    shutil.rmtree(world.directory / "one")
+    again = await started(world, processing_guarantee="exactly_once")
+    assert counts_of(again) == {f"0-{n}": 1 for n in range(10)}
+    await again.stop()
