@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "what an event sends goes out at once, outside of the transaction",
         OUTPUTS,
-        "stream.cursor is None or is_at_once():\n            return Outbox.append(",
-        "stream.cursor is not None:\n            return Outbox.append(",
+        "stream.cursor is None or is_at_once():\n            gathered = gathering()",
+        "stream.cursor is not None:\n            gathered = gathering()",
         scenario="counting",
         guarantee="exactly_once",
         fault=9,
