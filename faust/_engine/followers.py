@@ -150,6 +150,8 @@ class Followers:
     async def _bring(self, target: _Target, mark: TableMark) -> None:
         """Apply what a replica lacks of what is committed."""
         table, partition = target
+        if TaskId(str(table.partitions), partition) in self._owned():
+            return  # it came to us while the commits were asked for
         replica = table.followed.get(partition)
         if replica is None or not replica.leads_to(mark.position, mark.topic_id):
             replica = table.followed[partition] = Replica(table.codec, topic_id=mark.topic_id)

@@ -109,3 +109,32 @@ def test_a_worker_is_ready_only_when_it_knows_the_whole_table() -> None:
         await first.stop()
 
     scenario(late)
+
+
+def test_a_partition_that_comes_to_us_while_we_ask_is_not_followed() -> None:
+    """A copy made then would never be followed again, and would hide what is written here."""
+
+    async def taken_meanwhile(broker: Any) -> None:
+        first, second = make_app(broker), make_app(broker)
+        await first.start()
+        await send(first, NAMES)
+        one: Any = first.tables["airlines"]
+        await eventually(lambda: dict(one.items()) == NAMES)
+        await asyncio.sleep(1)
+        await second.start()
+        two: Any = second.tables["airlines"]
+        assert two.followed
+        engine: Any = second.engine
+        followers = engine.followers
+        ours = set(engine.tasks)
+        followers._owned = lambda: ()  # as when the look was begun
+        targets = followers._targets()
+        followers._owned = lambda: {*engine.tasks, *engine.starting}
+        followers._targets = lambda: targets
+        await followers.follow()
+        assert ours
+        assert not {task.partition for task in ours} & two.followed.keys()
+        await second.stop()
+        await first.stop()
+
+    scenario(taken_meanwhile)
