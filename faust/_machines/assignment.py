@@ -216,19 +216,32 @@ def withhold(
 ) -> Plan:
     """Take from ``target`` what is still open elsewhere.
 
+    A topic that has grown belongs to another group from then on, and its partition *n* to another
+    task: what is open of a group that is no more may hold partition *n* of any topic.
+
     Raises:
         ValueError: the target gives a task to two members, or to a member that is not there.
     """
     _check(members, target)
     owners = owners_of(members)
     open_at: dict[TaskId, set[str]] = defaultdict(set)
+    known = {group.name for group in groups}
+    outdated_at: dict[int, set[str]] = defaultdict(set)
     for name, member in members.items():
         for task in member.owned:
             open_at[task].add(name)
+            if task.group not in known:
+                outdated_at[task.partition].add(name)
     now: dict[str, frozenset[TaskId]] = dict.fromkeys(members, _NONE)
     withheld: set[TaskId] = set()
     for name, tasks in target.items():
-        waiting = {task for task in tasks if owners.get(task) != name and task in open_at}
+        mine = members[name].owned
+        waiting = {
+            task
+            for task in tasks
+            if (owners.get(task) != name and task in open_at)
+            or (task not in mine and outdated_at[task.partition] - {name})
+        }
         withheld |= waiting
         now[name] = frozenset(tasks) - waiting
     given = {task for tasks in target.values() for task in tasks}
