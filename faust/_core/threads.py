@@ -100,10 +100,10 @@ class ThreadBridge(Bridge):
         try:
             self._io.run_forever()
         finally:
-            pending = asyncio.all_tasks(self._io)
-            for task in pending:
-                task.cancel()
-            if pending:
+            # What is cancelled may be followed by more: the main loop is still running.
+            while pending := asyncio.all_tasks(self._io):
+                for task in pending:
+                    task.cancel()
                 self._io.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             self._io.run_until_complete(self._io.shutdown_asyncgens())
             self._io.close()
