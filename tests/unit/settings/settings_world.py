@@ -126,7 +126,7 @@ class SpyingTransport(MemoryTransport):
         return super().reader(options)
 
     def producer(self, options: Any) -> Any:
-        self.made_with["producer"] = options
+        self.made_with.setdefault("producer", options)  # another one may be for changelogs
         return super().producer(options)
 
     def membership(self, options: Any) -> Any:

@@ -226,12 +226,19 @@ def _create_if_empty(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: str, *, may_be_empty: bool) -> None:
-    ours = _pragma(connection, "application_id") == APPLICATION_ID
-    if not ours and not (may_be_empty and _is_empty(connection)):
+    if not (
+        _is_ours(connection)
+        or (may_be_empty and _is_empty(connection))
+        or _is_ours(connection)  # another process may have made it ours between the two looks
+    ):
         raise StopError(NOT_OURS.format(path=path))
     found = _pragma(connection, "user_version")
     if found > FORMAT:
         raise StopError(NEWER.format(path=path, found=found, known=FORMAT))
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return _pragma(connection, "application_id") == APPLICATION_ID
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
