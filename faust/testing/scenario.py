@@ -32,7 +32,8 @@ class Scenario(ABC):
         topics: All topics to be made beforehand: name -> partitions.
         committing: Topics whose commits must reach the end.
         ordered: Is I2 demanded of the sink?
-        committed_view: Are tables compared as they are committed, and not as agents see them?
+        committed_view: Are tables compared as they are committed, and not as agents see them (under
+            exactly once)?
         repeats_when_moved: Are events handled again when a task moves in an orderly way?
         tables: Tables whose contents are compared.
         has_sink: Is each event sent to the topic ``sink``?
