@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.courier import Closed, Courier, Settled
-from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, keep, wake
+from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
 from faust._engine.targets import OutboxTarget, Partitioner
 from faust._values import TP, Headers
 from faust.exceptions import BrokerError, ProducerSendError
@@ -78,6 +78,8 @@ class Outbox:
         self._timer: asyncio.TimerHandle | None = None
         self._failed: BaseException | None = None
         self._early: list[Callable[[], None]] = []
+        #: What waits until it is known how many partitions its topic has.
+        self._late: set[asyncio.Future[None]] = set()
         self._lock = threading.Lock()
         #: Called with (partition, records, bytes, seconds, error) for each batch.
         self.on_delivered: Callable[[TP, int, int, float, BaseException | None], None] = _ignore
@@ -300,6 +302,8 @@ class Outbox:
         Raises:
             ProducerSendError: some of it could not be delivered, and nobody has asked for it.
         """
+        if self._late:
+            await asyncio.wait(set(self._late))
         self.flush_open()
         waiting = [d for d in self._waiting if not d.done()]
         if waiting:
@@ -344,17 +348,20 @@ class Outbox:
         sent = LateMessage(None, 0, 0)
 
         def on_loop() -> None:
-            keep(
-                asyncio.ensure_future(
-                    self._append_later(sent, target, partition, key, value, when, headers)
-                )
+            late = asyncio.ensure_future(
+                self._append_later(sent, target, partition, key, value, when, headers)
             )
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
 
         with self._lock:
             if self._loop is None:
                 self._early.append(on_loop)
                 return sent
-        self._loop.call_soon_threadsafe(on_loop)
+        if threading.get_ident() == self.thread:
+            on_loop()  # at once: the next barrier is to know of it
+        else:
+            self._loop.call_soon_threadsafe(on_loop)
         return sent
 
     async def _append_later(

@@ -253,3 +253,27 @@ def test_a_cut_of_an_older_generation_is_not_sent_under_the_new_one() -> None:
         assert broker.sent == [2]
 
     run_virtual(main(), 1)
+
+
+def test_a_barrier_waits_for_what_was_sent_to_a_topic_that_nobody_knows_yet() -> None:
+    """A commit went past it, and a crash lost it."""
+
+    async def main() -> None:
+        outbox, _, producer = await new_outbox()
+        producer.batches = 1  # the first one would fail
+        asked = asyncio.get_running_loop().create_future()
+
+        async def describe(topic: str) -> tuple[int, str]:
+            await asked
+            return 1, ""
+
+        outbox._describe = describe
+        sent = outbox.append_soon(outbox.target("new"), None, b"k", b"v", None, None)
+        barrier = asyncio.ensure_future(outbox.barrier())
+        await asyncio.sleep(5)
+        assert not barrier.done()
+        asked.set_result(None)
+        await barrier
+        assert sent.done()
+
+    run_virtual(main(), 1)
