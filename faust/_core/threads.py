@@ -23,6 +23,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+#: Seconds that the I/O loop waits at its end for what came while it ended.
+LATE_PATIENCE = 1.0
+
+
 class Bridge(ABC):
     """Calls between the main loop and the I/O loop."""
 
@@ -100,11 +104,16 @@ class ThreadBridge(Bridge):
         try:
             self._io.run_forever()
         finally:
-            # What is cancelled may be followed by more: the main loop is still running.
-            while pending := asyncio.all_tasks(self._io):
-                for task in pending:
-                    task.cancel()
+            pending = asyncio.all_tasks(self._io)
+            for task in pending:
+                task.cancel()
+            if pending:
                 self._io.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            # The main loop is still running, and what is cancelled may be followed by more.
+            if late := asyncio.all_tasks(self._io):
+                for task in late:
+                    task.cancel()
+                self._io.run_until_complete(asyncio.wait(late, timeout=LATE_PATIENCE))
             self._io.run_until_complete(self._io.shutdown_asyncgens())
             self._io.close()
 
