@@ -23,10 +23,6 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-#: Seconds that the I/O loop waits at its end for what came while it ended.
-LATE_PATIENCE = 1.0
-
-
 class Bridge(ABC):
     """Calls between the main loop and the I/O loop."""
 
@@ -109,11 +105,6 @@ class ThreadBridge(Bridge):
                 task.cancel()
             if pending:
                 self._io.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            # The main loop is still running, and what is cancelled may be followed by more.
-            if late := asyncio.all_tasks(self._io):
-                for task in late:
-                    task.cancel()
-                self._io.run_until_complete(asyncio.wait(late, timeout=LATE_PATIENCE))
             self._io.run_until_complete(self._io.shutdown_asyncgens())
             self._io.close()
 

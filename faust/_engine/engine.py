@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faust._core.background import in_background
 from faust._engine.changelogs import Changelogs
 from faust._engine.committer import Committer
 from faust._engine.declarations import Declarations
@@ -128,14 +129,12 @@ class Engine:
         self._note_subscription()
         bridge.post_io(self.fetcher.begin)
         bridge.post_io(self.rebalancer.begin)
-        self._committing = asyncio.create_task(self._commit_forever(), name="faust-committer")
+        self._committing = in_background(self.committer.run(), "faust-committer", host.on_crash)
         if self.conf.broker_unavailable_timeout is not None:
             limit: float = self.conf.broker_unavailable_timeout
-            self._reaching = asyncio.create_task(self._end_when_lost(limit), name="faust-reach")
-        self._cleaning = asyncio.create_task(
-            Upkeep(host, bridge, transport, self.tasks, self.committer, self._crash).run(),
-            name="faust-cleaner",
-        )
+            self._reaching = in_background(self._end_when_lost(limit), "faust-reach", host.on_crash)
+        upkeep = Upkeep(host, bridge, transport, self.tasks, self.committer)
+        self._cleaning = in_background(upkeep.run(), "faust-cleaner", host.on_crash)
 
     async def _make_parts(self) -> None:
         from faust.transport.base import GroupOptions, ReaderOptions
@@ -221,7 +220,7 @@ class Engine:
             sources=self._sources_with,
             on_caught_up=self._look_if_caught_up,
             on_standbys_settled=self._look_if_caught_up,
-            on_crash=self._crash,
+            on_crash=host.on_crash,
         )
         self.followers = self.state.followers
         self.manager.equip(self.fetcher, self.committer, self.state)
@@ -374,7 +373,9 @@ class Engine:
         await self.manager.take_on(added, assignment)
         await self.state.follow(assignment)
         if self._following is None:
-            self._following = asyncio.create_task(self._follow_forever(), name="faust-followers")
+            self._following = in_background(
+                self.followers.run(), "faust-followers", self.host.on_crash
+            )
         if not self._revoked_told:
             await self.host.on_revoked(set())
         self._revoked_told = False
@@ -477,28 +478,12 @@ class Engine:
 
     # -- background -------------------------------------------------------------------------------
 
-    async def _commit_forever(self) -> None:
-        try:
-            await self.committer.run()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as exc:
-            await self._crash(exc)
-
     async def _end_when_lost(self, limit: float) -> None:
         """End the app when no broker has answered for so long."""
         connection = self.connection
         reach = Reach(connection.transport, self.clock, self.conductor.topics, limit)
         why = await self.bridge.call_io(reach.lost)
-        await self._crash(connection.away(limit, why))
-
-    async def _follow_forever(self) -> None:
-        try:
-            await self.followers.run()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as exc:
-            await self._crash(exc)
+        raise connection.away(limit, why)
 
     def _sources_with(self, partitions: int) -> list[str]:
         """Return the topics that are read here and have so many partitions."""

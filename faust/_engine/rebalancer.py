@@ -217,11 +217,6 @@ class Rebalancer:
                 if self._gone:
                     await self._lose(self._gone)
                 await self._clock.sleep(backoff(attempt, 0.1, 5.0))
-            except asyncio.CancelledError:
-                raise
-            except BaseException as exc:
-                await self._bridge.call_main(self._callbacks.crash, exc)
-                return
 
     async def _one_round(self) -> None:
         self._began = began = self._clock.monotonic() if self._began is None else self._began

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from faust._core.background import in_background
 from faust._engine.copies import Copies, Wanted
 from faust._engine.following import Following
 from faust._machines import commits, restore
@@ -80,7 +81,7 @@ class Standbys:
         on_lags: Callable[[Mapping[TaskId, int]], None],
         on_warm: Callable[[Collection[TaskId]], None],
         on_settled: Callable[[], None],
-        on_crash: Callable[[BaseException], Coroutine[Any, Any, None]],
+        on_crash: Callable[[BaseException], None],
     ) -> None:
         self._bridge = bridge
         self._clock = clock
@@ -159,7 +160,11 @@ class Standbys:
 
     def begin(self) -> None:
         """Follow, until `end`."""
-        self._running = asyncio.get_running_loop().create_task(self._run(), name="faust-standbys")
+
+        def fail(error: BaseException) -> None:
+            self._bridge.post_main(self._on_crash, error)
+
+        self._running = in_background(self._run(), "faust-standbys", fail)
 
     async def end(self) -> list[PartitionStore]:
         """Follow no more; return the stores, to be closed."""
@@ -207,14 +212,6 @@ class Standbys:
         return released
 
     async def _run(self) -> None:
-        try:
-            await self._follow_for_ever()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as exc:
-            await self._bridge.call_main(self._on_crash, exc)
-
-    async def _follow_for_ever(self) -> None:
         failures = 0
         while True:
             self._changed.clear()

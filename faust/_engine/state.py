@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.copies import Wanted
@@ -59,7 +59,7 @@ class State:
         sources: Callable[[int], list[str]],
         on_caught_up: Callable[[], None],
         on_standbys_settled: Callable[[], None],
-        on_crash: Callable[[BaseException], Coroutine[Any, Any, None]],
+        on_crash: Callable[[BaseException], None],
     ) -> None:
         self.lagging: dict[tuple[str, int], int] = {}
         self._host = host

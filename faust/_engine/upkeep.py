@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from faust.exceptions import BrokerError
@@ -36,7 +35,6 @@ class Upkeep:
         transport: The broker.
         tasks: The tasks that are active here, as they come and go.
         committer: Commits them.
-        on_crash: Called with what ends the worker.
     """
 
     def __init__(
@@ -46,7 +44,6 @@ class Upkeep:
         transport: Transport,
         tasks: Mapping[TaskId, ActiveTask],
         committer: Committer,
-        on_crash: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._host = host
         self._bridge = bridge
@@ -54,24 +51,22 @@ class Upkeep:
         self._tasks = tasks
         self._committer = committer
         self._looked = host.clock.monotonic()
-        self._on_crash = on_crash
 
     async def run(self) -> None:
-        """Expire windows, and purge our repartition topics behind what is committed."""
-        try:
-            while True:
-                await self._host.clock.sleep(self._host.conf.table_cleanup_interval)
-                await self._expire()
-                self._refresh()
-                try:
-                    await self._look_after_changelogs()
-                    await self._purge()
-                except BrokerError as exc:
-                    logger.debug("Upkeep waits: %s", exc)
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:
-            await self._on_crash(exc)
+        """Expire windows, and purge our repartition topics behind what is committed, for ever.
+
+        Raises:
+            Exception: the worker cannot go on: a callback for closed windows has failed, say.
+        """
+        while True:
+            await self._host.clock.sleep(self._host.conf.table_cleanup_interval)
+            await self._expire()
+            self._refresh()
+            try:
+                await self._look_after_changelogs()
+                await self._purge()
+            except BrokerError as exc:
+                logger.debug("Upkeep waits: %s", exc)
 
     async def _look_after_changelogs(self) -> None:
         now = self._host.clock.monotonic()
