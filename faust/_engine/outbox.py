@@ -144,9 +144,7 @@ class Outbox:
             else:
                 partition = target.ask(self._partitioner, key)
         elif not 0 <= partition < target.partitions:
-            raise ValueError(
-                f"topic {target.name!r} has no partition {partition} (it has {target.partitions})"
-            )
+            raise target.no_such(partition)
         stamp = self._time_ns() // 1_000_000 if timestamp is None else int(timestamp * 1000)
         delivery = target.open.get(partition)
         if delivery is None:

@@ -253,9 +253,7 @@ class ExactOutbox(Outbox):
             found = target.placed.get(key)
             return target.place(key) if found is None else found
         if not 0 <= partition < target.partitions:
-            raise ValueError(
-                f"topic {target.name!r} has no partition {partition} (it has {target.partitions})"
-            )
+            raise target.no_such(partition)
         return partition
 
     @staticmethod

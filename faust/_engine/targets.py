@@ -79,6 +79,12 @@ class OutboxTarget:
             return partition_for(key, self.partitions)
         return self.ask(partitioner, key)
 
+    def no_such(self, partition: int) -> ValueError:
+        """Return the error for a partition that there is not."""
+        return ValueError(
+            f"topic {self.name!r} has no partition {partition} (it has {self.partitions})"
+        )
+
     def place(self, key: bytes) -> int:
         """Return the partition of a key, and remember it: hashing costs more than all the rest."""
         partition = partition_for(key, self.partitions)

@@ -184,9 +184,7 @@ class World:
         self._count_requests(harness)
         if not settled:
             return
-        if self._as_committed:
-            await harness.clock.sleep(APPLIED)  # stores hear of a commit a little later
-        self._check(harness, truth, "")
+        await self._check(harness, truth, "")
         await self._start_again(harness, truth, chaos)
 
     @property
@@ -283,8 +281,10 @@ class World:
                         f"{worker.name} ended with {type(failure).__name__}: {failure}"
                     )
 
-    def _check(self, harness: Harness, truth: Truth, when: str) -> None:
+    async def _check(self, harness: Harness, truth: Truth, when: str) -> None:
         report, scenario = self.report, self.scenario
+        if self._as_committed:
+            await harness.clock.sleep(APPLIED)  # stores hear of a commit a little later
         findings = scenario.judge(harness)
         if self.count and scenario.has_sink:
             sink = scenario.sightings(harness)
@@ -323,7 +323,6 @@ class World:
             harness.start(worker)
         chaos.supervise()
         if await self._settle(harness):
-            if self._as_committed:
-                await harness.clock.sleep(APPLIED)
-            self._check(harness, truth, "after new disks: " if wiped else "after a restart: ")
+            when = "after new disks: " if wiped else "after a restart: "
+            await self._check(harness, truth, when)
         self._check_failures(harness)
