@@ -156,6 +156,23 @@ class World:
         finally:
             await reader.close()
 
+    async def until_committed(
+        self, transport: Transport, tp: TP, values: Sequence[bytes]
+    ) -> list[Read]:
+        """Return the committed records, once they are these; anything else fails at once.
+
+        Kafka answers a commit when its coordinator has decided, and writes the markers after that:
+        each partition shows the records a moment later, and not all of them in the same one.
+        """
+        while True:
+            found = await self.read(transport, tp)
+            seen = [read.value or b"" for read in found]
+            assert seen == list(values[: len(seen)]), (seen, values)
+            if len(seen) == len(values):
+                return found
+            # TEST_TIMEOUT ends this, if it never comes.
+            await asyncio.sleep(0.05)
+
     async def close(self) -> None:
         """Close what the test opened, last first."""
         for close in reversed(self._closers):
