@@ -147,6 +147,12 @@ class AppContext(Protocol):
     async def headers_from(self, tp: TP, start: int) -> list[tuple[int, Headers]]:
         """Return offsets and headers of a partition's records, from an offset to its end now."""
 
+    async def until_heard_of(self) -> None:
+        """Return when the group has heard of us once more: who was replaced is never heard."""
+
+    def on_crash(self, error: BaseException) -> None:
+        """Something has ended that the worker cannot do without."""
+
     async def ensure_sending(self) -> None:
         """See to it that sending works: start what is needed in client mode."""
 

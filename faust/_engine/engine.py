@@ -370,7 +370,7 @@ class Engine:
         if self._stopped:
             return
         await self.state.release(added)
-        await self.manager.take_on(added, assignment)
+        await self.manager.take_on(added, assignment, generation)
         await self.state.follow(assignment)
         if self._following is None:
             self._following = in_background(

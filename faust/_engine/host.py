@@ -141,6 +141,13 @@ class Host(Connected):
             headers_from, self.connection.transport, tp, start
         )
 
+    async def until_heard_of(self) -> None:
+        """Return when the group has heard of us once more: who was replaced is never heard."""
+        assert self.engine is not None
+        rebalancer, since = self.engine.rebalancer, self.clock.monotonic()
+        while rebalancer.heard_of <= since:
+            await self.clock.sleep(0.1)
+
     def _process_from_now_on(self) -> None:
         """There was nothing to read when the app started; a task of it reads a topic now."""
         if self._starting_late is None:

@@ -143,6 +143,11 @@ class Rebalancer:
         return self._holdings.tasks
 
     @property
+    def heard_of(self) -> float:
+        """When the group has last heard of us (monotonic)."""
+        return self._heartbeats.last
+
+    @property
     def generation(self) -> int:
         """The generation we are in; -1 outside of any."""
         return self._holdings.generation

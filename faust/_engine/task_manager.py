@@ -82,7 +82,9 @@ class TaskManager:
         """Say what works for the tasks; before the first of them is assigned."""
         self._fetcher, self._committer, self._state = fetcher, committer, state
 
-    async def take_on(self, added: Iterable[TaskId], assignment: Assignment) -> None:
+    async def take_on(
+        self, added: Iterable[TaskId], assignment: Assignment, generation: int
+    ) -> None:
         """Start what is new, and again what reads something else now; restoring goes on in the
         background."""
         await self._forget(added := frozenset(added))
@@ -100,7 +102,8 @@ class TaskManager:
                 self._caught_up.clear()
                 self._reads[task_id] = self._readers_in(task_id, assignment)
                 self.starting[task_id] = asyncio.create_task(
-                    self._start_until_done(task_id, assignment), name=f"faust-start-{task_id}"
+                    self._start_until_done(task_id, assignment, generation),
+                    name=f"faust-start-{task_id}",
                 )
 
     async def _forget(self, added: frozenset[TaskId]) -> None:
@@ -125,12 +128,14 @@ class TaskManager:
 
     # -- starting ----------------------------------------------------------------------------------
 
-    async def _start_until_done(self, task_id: TaskId, assignment: Assignment) -> None:
+    async def _start_until_done(
+        self, task_id: TaskId, assignment: Assignment, generation: int
+    ) -> None:
         attempt = 0
         try:
             while True:
                 try:
-                    await self._start_task(task_id, assignment)
+                    await self._start_task(task_id, assignment, generation)
                     return
                 except (RetryableError, RestoreError) as exc:
                     attempt += 1
@@ -147,10 +152,10 @@ class TaskManager:
             self._recovery.give_up(task_id)
             self._on_started()
 
-    async def _start_task(self, task_id: TaskId, assignment: Assignment) -> None:
+    async def _start_task(self, task_id: TaskId, assignment: Assignment, generation: int) -> None:
         """Restore, give the readers their cursors, commit the start, begin to fetch."""
         self._incarnations += 1
-        run = TaskRun(task_id, task_id.partition, self._incarnations)
+        run = TaskRun(task_id, task_id.partition, self._incarnations, generation)
         tables = self._state.tables_of(task_id)
         task = ActiveTask(run, self._state.sources_of(task_id, assignment), dict(tables))
         began = time.perf_counter()

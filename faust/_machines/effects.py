@@ -304,6 +304,7 @@ class TaskRun:
         id: Which task (hashable).
         partition: Its partition number.
         incarnation: Counts the runs of this worker; unique.
+        generation: The group's, in which it was assigned: lower than that of whoever has it next.
         open: May more of its events be handed out?  False while it is being given back.
         steady: Is it open, and without a gate?  One look for what must not cost two.
         alive: Do its effects count?  False from the moment it was given back, fenced or undone.
@@ -326,6 +327,7 @@ class TaskRun:
         "alive",
         "cursors",
         "forwarded",
+        "generation",
         "id",
         "incarnation",
         "outputs",
@@ -335,10 +337,11 @@ class TaskRun:
         "whose",
     )
 
-    def __init__(self, id: Hashable, partition: int, incarnation: int) -> None:
+    def __init__(self, id: Hashable, partition: int, incarnation: int, generation: int = 0) -> None:
         self.id = id
         self.partition = partition
         self.incarnation = incarnation
+        self.generation = generation
         self._open = self.steady = True
         self._gate: Gate | None = None
         self.alive = True

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from faust._core.at_once import at_once
 from faust._machines.failures import Again, Aside, Failures, Fate, Plan, plan_for
 from faust._machines.retry import RetryPolicy
-from faust.agents.retries import visit_of
+from faust.agents.aside import visit_of
 from faust.agents.timeouts import Missed, Timeouts
 from faust.exceptions import (
     AgentFailed,

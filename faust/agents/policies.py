@@ -10,8 +10,9 @@ from faust._machines.failures import Fate, Plan, plan_for
 from faust._machines.retry import RetryPolicy
 from faust._values import TP
 from faust._values.policies import DeadLetter, DecodePolicy, Policy, check_policy
+from faust.agents.aside import visit_of
 from faust.agents.deadletters import DeadLetters
-from faust.agents.retries import RetryTopics, visit_of
+from faust.agents.retries import RetryTopics
 from faust.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:

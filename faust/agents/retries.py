@@ -2,28 +2,18 @@
 
 An event that is put aside goes to the same partition of a topic that has as many partitions as the
 one it came from: it belongs to the same task, is read by the same agent with the same stream, and
-finds the same tables.  It comes back when its time has come (`faust.agents.returns`).  The record
-has the event's bytes and timestamp, its headers, and these:
-
-============================  ==================================================================
-``faust-retry-topic``         where the event first was: topic,
-``faust-retry-partition``     partition,
-``faust-retry-offset``        and offset
-``faust-retry-from``          where this record was written: ``topic@offset``, same partition
-``faust-retry-number``        how often it has come by the retry topic, this time included
-``faust-retry-attempts``      how often it was tried so far
-``faust-retry-not-before``    milliseconds since the epoch: it is not handed out earlier
-``faust-retry-forwarded``     what the header ``faust-source`` was, where it had one
-============================  ==================================================================
+finds the same tables.  It comes back when its time has come (`faust.agents.returns`).  What the
+record says is told in `faust.agents.aside`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from faust._machines.failures import Detour
-from faust._values import TP, Headers
+from faust.agents.aside import FORWARDED, PREFIX, visit_of
 from faust.agents.durable import put_durably, raw_topic
+from faust.agents.returns import Returns
 from faust.exceptions import ImproperlyConfigured
 from faust.streams import SOURCE_HEADER
 
@@ -33,58 +23,7 @@ if TYPE_CHECKING:
     from faust.streams import Stream
     from faust.topics import Topic
 
-__all__ = ["RetryTopics", "Visit", "not_before", "put_aside_at", "visit_of"]
-
-PREFIX = "faust-retry-"
-_FORWARDED = f"{PREFIX}forwarded"
-
-
-class Visit(NamedTuple):
-    """What an event has been through.
-
-    Attributes:
-        origin: Where it first was: partition and offset.
-        headers: Its own headers.
-        number: How often it came by a retry topic.
-        attempts: How often it was tried before this visit.
-    """
-
-    origin: tuple[TP, int]
-    headers: Headers
-    number: int = 0
-    attempts: int = 0
-
-
-def visit_of(headers: Headers, tp: TP, offset: int) -> Visit:
-    """Read what the headers of a record say (those of a source topic say nothing)."""
-    ours = {name: value for name, value in headers if name.startswith(PREFIX)}
-    if f"{PREFIX}number" not in ours:
-        return Visit((tp, offset), headers)
-    text = {name[len(PREFIX) :]: value.decode() for name, value in ours.items()}
-    own = [pair for pair in headers if not pair[0].startswith(PREFIX)]
-    if _FORWARDED in ours:
-        own.append((SOURCE_HEADER, ours[_FORWARDED]))
-    return Visit(
-        (TP(text["topic"], int(text["partition"])), int(text["offset"])),
-        own,
-        int(text["number"]),
-        int(text["attempts"]),
-    )
-
-
-def not_before(headers: Headers) -> float:
-    """Return the seconds since the epoch before which an event is not handed out."""
-    found = next((value for name, value in headers if name == f"{PREFIX}not-before"), None)
-    return 0.0 if found is None else int(found) / 1000.0
-
-
-def put_aside_at(headers: Headers) -> tuple[str, int] | None:
-    """Return where an event was when it was put aside: topic and offset."""
-    found = next((value for name, value in headers if name == f"{PREFIX}from"), None)
-    if found is None:
-        return None
-    topic, _, offset = found.decode().rpartition("@")
-    return topic, int(offset)
+__all__ = ["RetryTopics"]
 
 
 class RetryTopics:
@@ -95,6 +34,8 @@ class RetryTopics:
         self._agent = agent
         #: Source topic -> its retry topic.
         self._topics: dict[str, Topic[Any]] = {}
+        #: What comes back: one for each feed of the agent.
+        self._returns: list[Returns] = []
 
     def read_with(self, stream: Stream[Any], detour: Detour) -> None:
         """Let a stream read what comes back to it, too.
@@ -114,8 +55,6 @@ class RetryTopics:
             self._read(stream, source, detour)
 
     def _read(self, stream: Stream[Any], source: str, detour: Detour) -> None:
-        from faust.agents.returns import Returns
-
         name = detour.topic or f"{self._app.conf.id}-{self._agent}-{source}-retry"
         taken = [s for s, t in self._topics.items() if t.topics == [name] and s != source]
         if taken or name == source:
@@ -131,7 +70,10 @@ class RetryTopics:
         feed = stream.open_feed()
         assert feed is not None
         self._app.read_into(topic, self._agent, feed)
-        Returns.of(self._app, feed).add(name, detour.pause)
+        returns = Returns.of(self._app, feed)
+        returns.add(topic, detour.pause)
+        if returns not in self._returns:
+            self._returns.append(returns)
 
     async def put(self, cursor: Cursor | None, record: Any, detour: Detour, failures: int) -> float:
         """Put an event aside; return the seconds until it may come back, at least.
@@ -159,9 +101,12 @@ class RetryTopics:
             "attempts": str(visit.attempts + failures),
             "not-before": str(due),
         }
+        for returns in self._returns:
+            if (generation := returns.generation(cursor.task)) is not None:
+                texts["generation"] = str(generation)
         headers = [(PREFIX + name, text.encode()) for name, text in texts.items()]
         for name, value in visit.headers:
-            headers.append((_FORWARDED if name == SOURCE_HEADER else name, value))
+            headers.append((FORWARDED if name == SOURCE_HEADER else name, value))
         await put_durably(
             self._app,
             topic,

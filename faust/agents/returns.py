@@ -8,9 +8,10 @@ Under at least once a worker may die after it has put an event aside, and before
 that.  The event is then read again; if it succeeded now, it would count once more when it comes
 back.  So the truth is the retry topic: when a task starts, what waits there is looked through for
 events at or above the committed positions, and these are not handed out from where they were: they
-come back anyway.  And where the answer to a send was lost, the copy is sent again and may be there
-twice; what was put aside from one place comes back once.  (Under exactly once putting aside and
-committing are one transaction, and there is nothing to look for.)
+come back anyway.  Which of the records there count, if a send was repeated or a worker was
+suspended while it sent, is decided in `faust._machines.copies`; for that, whoever begins with a
+task writes a mark before it looks.  (Under exactly once putting aside and committing are one
+transaction, the broker fences who was replaced, and there is nothing to look for.)
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from faust._core.background import in_background
+from faust._machines.copies import Copies
 from faust._machines.effects import Cursor, TaskRun
 from faust._machines.retry import backoff
-from faust._values import TP, ProcessingGuarantee
-from faust.agents.retries import not_before, put_aside_at
+from faust._values import TP, Headers, ProcessingGuarantee
+from faust.agents.aside import generation_of, mark_beginning, not_before, put_aside_at
 from faust.exceptions import RetryableError
 
 if TYPE_CHECKING:
     from faust._context import AppContext
     from faust._feeds import BatchLike, Feed
+    from faust.topics import Topic
 
 __all__ = ["Returns"]
 
@@ -37,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 #: So many records before the position are looked at for first copies: a second one lies close by.
 LOOK_BACK = 1_000
-#: So many places are remembered for each retry partition.
-COPIES = 10_000
 
 
 class _Part:
@@ -77,27 +79,28 @@ class _Run:
 
     Attributes:
         known: Is it known what was put aside before?
+        generation: What its copies are to name; ``None`` where they name nothing.
         aside: Topic -> offsets of events that are not handed out from there: they come back.
-        seen: Retry topic -> from where a copy came -> offset of the first copy.
+        copies: Retry topic -> which of its records count.
         held: What waits until that is known, in order.
         working: What waits for time to pass, or for the broker.
     """
 
     def __init__(self) -> None:
         self.known = False
+        self.generation: int | None = None
         self.aside: dict[str, set[int]] = {}
-        self.seen: dict[str, dict[tuple[str, int], int]] = {}
+        self.copies: dict[str, Copies] = {}
         self.held: deque[tuple[Cursor, BatchLike]] = deque()
         self.queues: dict[TP, deque[tuple[Cursor, _Held]]] = {}
         self.working: set[asyncio.Task[None]] = set()
 
-    def first_copy(self, topic: str, place: tuple[str, int], offset: int) -> int:
-        """Return the offset of the first copy in a retry topic of what came from one place."""
-        seen = self.seen.setdefault(topic, {})
-        first = seen.setdefault(place, offset)
-        if len(seen) > COPIES:
-            del seen[next(iter(seen))]
-        return first
+    def counts(self, topic: str, offset: int, headers: Headers) -> bool:
+        """Is a record of a retry topic to be handled?"""
+        copies = self.copies.get(topic)
+        if copies is None:
+            copies = self.copies[topic] = Copies()
+        return copies.counts(offset, put_aside_at(headers), generation_of(headers))
 
 
 class Returns:
@@ -114,6 +117,7 @@ class Returns:
         self._runs: dict[TaskRun, _Run] = {}
         #: Retry topic -> seconds after which events come back from it.
         self._pauses: dict[str, float] = {}
+        self._topics: dict[str, Topic[Any]] = {}
         feed.on_push, feed.on_drop = self.push, self.drop
 
     @classmethod
@@ -122,9 +126,15 @@ class Returns:
         owner = getattr(feed.on_push, "__self__", None)
         return owner if isinstance(owner, cls) else cls(app, feed)
 
-    def add(self, retry_topic: str, pause: float) -> None:
+    def add(self, retry_topic: Topic[Any], pause: float) -> None:
         """Let events come back from a retry topic, after so many seconds."""
-        self._pauses[retry_topic] = pause
+        (name,) = retry_topic.topics
+        self._pauses[name], self._topics[name] = pause, retry_topic
+
+    def generation(self, task: TaskRun) -> int | None:
+        """Return what copies of a task's events are to name as their writer's generation."""
+        run = self._runs.get(task)
+        return None if run is None else run.generation
 
     # -- the conductor's side ------------------------------------------------------------
 
@@ -155,7 +165,8 @@ class Returns:
         return found
 
     def _work(self, run: _Run, work: Any, what: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"retry:{self._feed.name}:{what}")
+        name = f"retry:{self._feed.name}:{what}"
+        task = in_background(work, name, self._app.on_crash)
         run.working.add(task)
         task.add_done_callback(run.working.discard)
 
@@ -166,7 +177,7 @@ class Returns:
         if cursor.tp.topic not in self._pauses:
             self._feed.enqueue(cursor, batch)
             return
-        held = self._first_copies(run, cursor.tp.topic, batch)
+        held = self._what_counts(run, cursor.tp.topic, batch)
         cursor.waiting += 1
         queue = run.queues.get(cursor.tp)
         if queue is None:
@@ -184,12 +195,12 @@ class Returns:
                 kept.append(record)
         return _Part(kept, batch.data, batch.next_offset)
 
-    def _first_copies(self, run: _Run, topic: str, batch: BatchLike) -> _Held:
-        kept: list[tuple[float, Any]] = []
-        for record in batch.records():
-            place = put_aside_at(record.headers)
-            if place is None or run.first_copy(topic, place, record.offset) == record.offset:
-                kept.append((self._due(topic, record), record))
+    def _what_counts(self, run: _Run, topic: str, batch: BatchLike) -> _Held:
+        kept = [
+            (self._due(topic, record), record)
+            for record in batch.records()
+            if run.counts(topic, record.offset, record.headers)
+        ]
         return _Held(kept, batch)
 
     # -- what was put aside before -----------------------------------------------------------
@@ -202,6 +213,10 @@ class Returns:
         """Find out what waits in the retry topics; then go on with what was held."""
         for cursor in list(self._feed.cursors.values()):
             if cursor.task is task and cursor.tp.topic in self._pauses:
+                partition = cursor.tp.partition
+                await mark_beginning(
+                    self._app, self._topics[cursor.tp.topic], partition, task.generation
+                )
                 start = max(0, cursor.position - LOOK_BACK)
                 for offset, headers in await self._read(cursor.tp, start):
                     self._note(run, cursor, offset, headers)
@@ -212,17 +227,32 @@ class Returns:
                 "committed; they come back from there, and are not handled twice",
                 self._feed.name, found, task.id,
             )  # fmt: skip
+        run.generation = await self._generation(task, run)
         run.known = True
         while run.held:
             cursor, batch = run.held.popleft()
             self._route(run, cursor, batch)
             cursor.waiting -= 1
 
-    def _note(self, run: _Run, copies: Cursor, offset: int, headers: Any) -> None:
+    async def _generation(self, task: TaskRun, run: _Run) -> int | None:
+        """Return what our copies are to name, having looked."""
+        highest = max((copies.generation for copies in run.copies.values()), default=-1)
+        if highest <= task.generation:
+            return task.generation
+        # We were replaced, and shall hear of it in a moment; or the group has begun to count anew.
+        await self._app.until_heard_of()
+        logger.warning(
+            "Agent %s: its retry topics tell of generation %d, and the group of %s is in generation"
+            " %d only: was it deleted? Until it has counted as far, a worker that is suspended "
+            "while it puts an event aside may let it be handled twice",
+            self._feed.name, highest, self._app.conf.id, task.generation,
+        )  # fmt: skip
+        return None
+
+    def _note(self, run: _Run, copies: Cursor, offset: int, headers: Headers) -> None:
         place = put_aside_at(headers)
-        if place is None:
+        if not run.counts(copies.tp.topic, offset, headers) or place is None:
             return
-        run.first_copy(copies.tp.topic, place, offset)
         topic, at = place
         cursor = self._feed.cursors.get(TP(topic, copies.tp.partition))
         if cursor is not None and cursor.task is copies.task and not cursor.is_done(at):

@@ -42,7 +42,7 @@ async def test_a_task_that_comes_back_while_it_is_given_up_late_is_started(world
     manager.disown(frozenset({task_id}))
     late = asyncio.ensure_future(manager.give_up({task_id}))
     await app.clock.sleep(0.1)
-    await manager.take_on({task_id}, assignment)
+    await manager.take_on({task_id}, assignment, 1)
     await late
     await until(lambda: task_id in manager.tasks and manager.tasks[task_id].run.alive)
     release.set()

@@ -18,6 +18,8 @@ from faust.exceptions import (
 from faust.types import TP
 
 NUMBERS = TP("numbers", 0)
+#: Its first record is the mark of who begins with it.
+RETRIES = TP("shop-process-numbers-retry", 0)
 
 
 def headers_of(record: Any) -> dict[str, str]:
@@ -159,7 +161,7 @@ async def test_an_event_comes_back_from_a_retry_topic_while_others_go_on(world: 
         assert app.clock.monotonic() - began < 10
         await until(lambda: len(seen) == 4)
         await until(lambda: process.dead_lettered)
-        await until(lambda: app.committed_position(TP("shop-process-numbers-retry", 0)) == 5)
+        await until(lambda: app.committed_position(RETRIES) == 6)
         assert dict(sums.items()) == {"all": 0 + 2 + 3 + 4}
     assert [when - began for value, when in tried if value == 1] == [0, 60, 120, 180]
     (letter,) = world.records("shop-process-dead-letters")
@@ -280,12 +282,12 @@ async def test_an_event_is_not_handled_twice_that_was_put_aside_before_a_crash(
     app, _ = new_app(broken=True)
     await app.start()
     await send_all(app.topic("numbers", value_type=int), [1, 10, 100, 1000], partition=0)
-    await until(lambda: len(world.records("shop-process-numbers-retry")) == 2)
+    await until(lambda: len(world.records(RETRIES.topic)) == 3)
     for client in list(world.broker.clients):
         world.broker.faults.kill(client.name)
     again, sums = new_app(broken=False)
     async with again:
-        await until(lambda: again.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
+        await until(lambda: again.committed_position(RETRIES) == 4)
         assert dict(sums.items()) == {"all": 1111}
 
 
@@ -303,21 +305,82 @@ async def test_what_was_put_aside_twice_because_an_answer_was_lost_comes_back_on
     async def process(values: Any) -> None:
         async for value in values:
             sums["all"] += value
-            if failing[0]:
+            if value and failing[0]:
                 raise ValueError(value)
 
     def after(request: Any) -> None:
-        if request.kind == "produce" and request.subject == TP("shop-process-numbers-retry", 0):
+        if request.kind == "produce" and request.subject == RETRIES:
             world.broker.faults.after = None
             raise BrokerUnavailable("the answer is lost")
 
     async with app:
+        await send_all(topic, [0], partition=0)
+        await until(lambda: app.committed_position(RETRIES) == 1)
         world.broker.faults.after = after
         await send_all(topic, [7], partition=0)
-        await until(lambda: len(world.records("shop-process-numbers-retry")) == 2)
+        await until(lambda: len(world.records(RETRIES.topic)) == 3)
         failing[0] = False
-        await until(lambda: app.committed_position(TP("shop-process-numbers-retry", 0)) == 2)
+        await until(lambda: app.committed_position(RETRIES) == 3)
         assert dict(sums.items()) == {"all": 7}
+
+
+@virtual
+async def test_a_copy_that_a_replaced_worker_sends_late_is_not_counted_again(world: World) -> None:
+    """(simulation: scenario poison, seed 41074)
+
+    A worker was suspended past its session while it put an event aside; its successor had looked
+    into the retry topic by then, and had handled the event itself.
+    """
+    app, copy = world.app(), {"topic": "numbers", "partition": "0", "from": "numbers@0"}
+    topic = app.topic("numbers", partitions=1, internal=True, value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+
+    @app.agent(topic, name="process", error_policy=faust.Retry(2, 10, topic=True))
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+
+    async with app:
+        await send_all(topic, [7], partition=0)
+        await until(lambda: app.committed_position(NUMBERS) == 1)
+        copy |= {"offset": "0", "number": "1", "attempts": "1", "not-before": "0"}
+        copy["generation"] = str(app.consumer_generation_id - 1)
+        headers = {f"faust-retry-{name}": text.encode() for name, text in copy.items()}
+        await send_all(app.topic(RETRIES.topic, value_type=int), [7], partition=0, headers=headers)
+        await until(lambda: app.committed_position(RETRIES) == 2)
+        assert dict(sums.items()) == {"all": 7}
+
+
+@virtual
+async def test_a_retry_topic_that_is_older_than_the_group_loses_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Generations begin at 1 again when a group was deleted."""
+    world.create("numbers", 1)
+    world.create(RETRIES.topic, 1)
+    app = world.app()
+    topic = app.topic("numbers", value_type=int)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    failing = {1, 2, 3}
+
+    @app.agent(topic, name="process", error_policy=faust.Retry(2, 10, topic=True))
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+            if value in failing:
+                failing.discard(value)
+                raise ValueError(value)
+
+    sender, mark = world.app("sender"), {"faust-retry-generation": b"99"}
+    await sender.start_client()
+    await send_all(sender.topic(RETRIES.topic, value_type=int), [0], partition=0, headers=mark)
+    await sender.stop()
+    async with app:
+        await send_all(topic, [1, 2, 3], partition=0)
+        await until(lambda: app.committed_position(RETRIES) == 5)
+        assert dict(sums.items()) == {"all": 6}
+    assert "generation 99" in caplog.text
+    assert "was it deleted?" in caplog.text
 
 
 # -- what does not go together ----------------------------------------------------------------
