@@ -6,6 +6,7 @@ from tools.mutants.mutant import COMMITTER, MACHINE, STREAMS, Mutant
 
 __all__ = ["MUTANTS"]
 
+RETURNS = "tests/unit/vocabulary/test_dead_letters.py"
 LISTS = "tests/unit/vocabulary/test_lists_of_take.py"
 
 RESTORES = "tests/unit/engine/test_restores.py"
@@ -111,5 +112,19 @@ MUTANTS = (
             "tests/unit/tables/test_window_expiry.py::"
             "test_a_broker_that_is_away_makes_no_stream_idle",
         ),
+    ),
+    Mutant(
+        "what a replaced worker puts into a retry topic late is handled",
+        "faust/_machines/copies.py",
+        "            if generation < self.generation:\n",
+        "            if generation < -1:\n",
+        tests=(f"{RETURNS}::test_a_copy_that_a_replaced_worker_sends_late_is_not_counted_again",),
+    ),
+    Mutant(
+        "whoever begins with a task does not say so in its retry topics",
+        "faust/agents/returns.py",
+        "                await mark_beginning(\n",
+        "                _ = (\n",
+        tests=(f"{RETURNS}::test_a_copy_that_a_replaced_worker_sends_late_is_not_counted_again",),
     ),
 )
