@@ -1,18 +1,17 @@
-"""Topics: descriptions of what is in the log, and how it is read and written."""
+"""Topics: what they are called, how they are created, and how messages are sent to them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from faust._values import HeadersArg, Message, headers_as_list
+from faust._serialized import SerializedChannel
+from faust._values import HeadersArg, headers_as_list
 from faust._values.topicnames import legal_topic_name
-from faust.channels import Channel
 from faust.conductor import TopicConductor
-from faust.exceptions import DecodeError
 from faust.serializers.schemas import Schema
 from faust.streams import current_stream
 from faust.utils.times import Seconds, want_seconds
@@ -25,7 +24,7 @@ __all__ = ["Topic", "TopicConductor"]
 T = TypeVar("T")
 
 
-class Topic(Channel[T], Generic[T]):
+class Topic(SerializedChannel[T], Generic[T]):
     """One or several topics of the log, by name or by pattern.
 
     Arguments:
@@ -86,9 +85,16 @@ class Topic(Channel[T], Generic[T]):
             raise ValueError(f"a topic needs at least 1 partition, not {partitions}")
         self.topics: list[str] = [legal_topic_name(name) for name in topics or ()]
         self.pattern = re.compile(pattern) if isinstance(pattern, str) else pattern
-        super().__init__(app, maxsize=maxsize, loop=loop)
-        self.schema = self._make_schema(
-            schema, key_type, value_type, key_serializer, value_serializer, allow_empty
+        super().__init__(
+            app,
+            schema=schema,
+            key_type=key_type,
+            value_type=value_type,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            allow_empty=allow_empty,
+            maxsize=maxsize,
+            loop=loop,
         )
         self.partitions = partitions
         self.retention = retention
@@ -106,34 +112,6 @@ class Topic(Channel[T], Generic[T]):
         self._target: Target | None = None
         #: Does something want to see what is sent before it is encoded?
         self._hooked = False
-        self._dump_key: Callable[[Any], bytes | None] | None = None
-        self._dump_value: Callable[[Any], bytes | None] | None = None
-        #: Type -> what writes it: saves a call for each record.
-        self._key_writers: dict[type, Callable[[Any], bytes | None]] = {}
-        self._value_writers: dict[type, Callable[[Any], bytes | None]] = {}
-        self._load_key: Callable[[bytes | None], Any] | None = None
-        self._load_value: Callable[[bytes | None], Any] | None = None
-
-    def _make_schema(
-        self,
-        schema: Schema[Any, Any] | None,
-        key_type: Any,
-        value_type: Any,
-        key_serializer: Any,
-        value_serializer: Any,
-        allow_empty: bool | None,
-    ) -> Schema[Any, Any]:
-        base = schema if schema is not None else self.app.conf.Schema()
-        made: Schema[Any, Any] = base.derive(
-            key_type=key_type,
-            value_type=value_type,
-            key_serializer=key_serializer,
-            value_serializer=value_serializer,
-            allow_empty=allow_empty,
-        )
-        self.key_type = made.key_type
-        self.value_type = made.value_type
-        return made
 
     # -- names ---------------------------------------------------------------------
 
@@ -173,52 +151,6 @@ class Topic(Channel[T], Generic[T]):
             config["retention.ms"] = str(_milliseconds(self.retention))
         config.update({key: str(value) for key, value in self.config.items()})
         return config
-
-    # -- reading -----------------------------------------------------------------------
-
-    def value_loader(self) -> Callable[[bytes | None], Any]:
-        """Return what decodes a value (compiled where nothing is overridden)."""
-        if self._load_value is None:
-            schema = self.schema
-            assert schema is not None
-            app: Any = self.app
-            loader = schema.value_loader(app)
-            self._load_value = loader or _by_message(schema.loads_value, app)
-        return self._load_value
-
-    def decode_key(self, record: Any, message: Message) -> Any:
-        """Decode a record's key.
-
-        Raises:
-            KeyDecodeError: it cannot be decoded.
-        """
-        if record.key is None:
-            return None
-        schema = self.schema
-        assert schema is not None
-        app: Any = self.app
-        if self._load_key is None:
-            loader = schema.key_loader(app)
-            self._load_key = loader or _by_message(schema.loads_key, app)
-        try:
-            return self._load_key(record.key)
-        except Exception:
-            return schema.loads_key(app, message)
-
-    async def decode_again(self, cursor: Any, record: Any) -> Any:
-        """Decode a value the complete way.
-
-        Raises:
-            DecodeError: it cannot be decoded; `on_value_decode_error` was told.
-        """
-        message = Message.of_record(cursor.tp, record)
-        app: Any = self.app
-        assert self.schema is not None
-        try:
-            return self.schema.loads_value(app, message)
-        except DecodeError as error:
-            await self.on_value_decode_error(error, message)
-            raise
 
     # -- writing -----------------------------------------------------------------------
 
@@ -291,14 +223,6 @@ class Topic(Channel[T], Generic[T]):
             sent.add_done_callback(callback)
         return sent
 
-    def _write_key(self, key: Any) -> bytes | None:
-        assert self._dump_key is not None
-        return None if key is None else self._dump_key(key)
-
-    def _write_value(self, value: Any) -> bytes | None:
-        assert self._dump_value is not None
-        return self._dump_value(value)
-
     async def _connect(self) -> tuple[Sender, Target]:
         """Find out once what sending to this topic needs."""
         app = self.app
@@ -355,89 +279,6 @@ class Topic(Channel[T], Generic[T]):
         if callback is not None:
             sent.add_done_callback(callback)
         return sent
-
-    def _encode(
-        self,
-        key: Any,
-        value: Any,
-        partition: int | None,
-        timestamp: float | None,
-        headers: HeadersArg,
-        schema: Schema[Any, Any] | None,
-        key_serializer: Any,
-        value_serializer: Any,
-    ) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]:
-        hook = self.app.produce_hook()
-        if (
-            schema is None
-            and key_serializer is None
-            and value_serializer is None
-            and hook is None
-            and self._compiled_dumpers()
-        ):
-            dump_key, dump_value = self._dump_key, self._dump_value
-            assert dump_key is not None
-            assert dump_value is not None
-            pairs = None if headers is None else headers_as_list(headers)
-            return (None if key is None else dump_key(key)), dump_value(value), pairs
-        pairs = self.prepare_headers(headers)
-        if hook is not None:
-            hook(key, value, partition, timestamp, pairs)
-        raw_key, pairs = self._prepare_key(key, key_serializer, schema, pairs)
-        raw_value, pairs = self._prepare_value(value, value_serializer, schema, pairs)
-        return raw_key, raw_value, headers_as_list(pairs)
-
-    def _compiled_dumpers(self) -> bool:
-        if self._dump_value is None:
-            overridden = (
-                type(self).prepare_key is not Topic.prepare_key
-                or type(self).prepare_value is not Topic.prepare_value
-                or type(self).prepare_headers is not Topic.prepare_headers
-            )
-            if overridden or self.schema is None:
-                return False
-            app: Any = self.app
-            self._dump_key = self.schema.key_dumper(app)
-            self._dump_value = self.schema.value_dumper(app)
-            self._key_writers = getattr(self._dump_key, "chosen", {})
-            self._value_writers = getattr(self._dump_value, "chosen", {})
-        return self._dump_value is not None and self._dump_key is not None
-
-    def prepare_key(
-        self, key: Any, key_serializer: Any, schema: Any = None, headers: Any = None
-    ) -> tuple[Any, Any]:
-        """Encode a key; return the bytes and the headers to send."""
-        app: Any = self.app
-        used: Any = self.schema if schema is None else schema
-        payload: tuple[Any, Any] = used.dumps_key(
-            app, key, serializer=key_serializer, headers=headers
-        )
-        return payload
-
-    def prepare_value(
-        self, value: Any, value_serializer: Any, schema: Any = None, headers: Any = None
-    ) -> tuple[Any, Any]:
-        """Encode a value; return the bytes and the headers to send.  ``None`` stays a tombstone."""
-        app: Any = self.app
-        used: Any = self.schema if schema is None else schema
-        payload: tuple[Any, Any] = used.dumps_value(
-            app, value, serializer=value_serializer, headers=headers
-        )
-        return payload
-
-    def prepare_headers(self, headers: HeadersArg) -> list[tuple[str, bytes]]:
-        """Return headers as a list of pairs."""
-        return headers_as_list(headers)
-
-    def _prepare_key(self, key: Any, serializer: Any, schema: Any, headers: Any) -> tuple[Any, Any]:
-        payload, changed = self.prepare_key(key, serializer, schema, headers)
-        return payload, headers if changed is None else changed
-
-    def _prepare_value(
-        self, value: Any, serializer: Any, schema: Any, headers: Any
-    ) -> tuple[Any, Any]:
-        payload, changed = self.prepare_value(value, serializer, schema, headers)
-        return payload, headers if changed is None else changed
 
     async def put(self, value: Any) -> None:
         """Send an event's key and value; a topic has no queue in this process."""
@@ -532,21 +373,6 @@ class Topic(Channel[T], Generic[T]):
 
     def __hash__(self) -> int:
         return id(self)
-
-
-def _by_message(loads: Callable[..., Any], app: Any) -> Callable[[bytes | None], Any]:
-    """Return a loader that goes through a user's own `Schema.loads_...` method."""
-
-    def load(data: bytes | None) -> Any:
-        stream = current_stream()
-        record, cursor = (None, None) if stream is None else (stream.record, stream.cursor)
-        if record is None or cursor is None:
-            message = Message("", 0, -1, 0.0, 0, [], data, data)
-        else:
-            message = Message.of_record(cursor.tp, record)
-        return loads(app, message)
-
-    return load
 
 
 def _milliseconds(retention: Seconds) -> int:

@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "faust._plain",
         "faust._records",
         "faust._repartition",
+        "faust._serialized",
         "faust._takes",
         "faust.agents",
         "faust.channels",
