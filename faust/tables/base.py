@@ -1,38 +1,32 @@
 """What every table has: a name, types, a changelog, and one slice of state for each task.
 
 The hot path is `Table.__getitem__` and `Table.__setitem__` in ``table.py``; this file is what they
-stand on.  A table finds its state by the *run* of the task whose event is in progress: a run that
-is over, or one of topics with another number of partitions, is not in ``slices``, and the write is
-refused with a sentence that says why.
+stand on.  The slices are in ``slices.py``, the changelog is described in ``changelog.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
-from mode import Service
-
-from faust.exceptions import DecodeError, ImproperlyConfigured, PartitionsMismatch
-from faust.stores.overlay import ABSENT, Slice, SliceCodec
-from faust.streams import Stream, current_stream
+from faust.exceptions import ImproperlyConfigured
+from faust.tables import changelog
 from faust.tables.expiry import Expiry
-from faust.tables.ranges import ranged_dump, ranged_load
-from faust.tables.sharing import admit_writer
+from faust.tables.slices import SlicedState
 from faust.windows import Window, WindowRange
 
 if TYPE_CHECKING:
     from faust._context import AppContext
-    from faust._machines.effects import Cursor, TaskRun
     from faust._values import TP
+    from faust.stores.overlay import Slice, SliceCodec
     from faust.topics import Topic
 
 __all__ = ["Collection"]
 
 
-class Collection(Service):
+class Collection(SlicedState):
     """State that is spread over the workers of an app, and kept in a changelog.
 
     Arguments:
@@ -115,17 +109,9 @@ class Collection(Service):
         #: Called with (key, range) of writes that came too late for their window.
         self.late_callbacks: list[Callable[[Any, WindowRange], None]] = []
         self._changelog_topic = changelog_topic
-        #: State by task run: only runs that are alive here.
-        self.slices: dict[TaskRun, Slice] = {}
-        #: The same by reader, for those that have written it: what they may write.
-        self.writable: dict[Cursor, Slice] = {}
         #: Partition -> the time that its events have reached, for windows that expire.
         self.watermarks: dict[int, float] = {}
         self.expiry: Expiry | None = None
-        #: Keys whose new value, or deletion, was committed.
-        self.keys_updated = 0
-        self.keys_deleted = 0
-        self._reads = 0
         self._wrappers: WeakSet[Any] = WeakSet()
         self._codec: SliceCodec | None = None
         self.set_window(window)
@@ -141,29 +127,9 @@ class Collection(Service):
 
     @property
     def changelog_topic(self) -> Topic[Any]:
-        """The changelog topic.
-
-        Compacted and nothing else: retention would delete live values while a source is silent.
-        Stamped by the broker's clock, which tells the age of what a dead worker left.
-        """
+        """The changelog topic: compacted, and stamped by the broker's clock."""
         if self._changelog_topic is None:
-            self._changelog_topic = self.app.topic(
-                self.changelog_topic_name,
-                key_type=self.key_type,
-                value_type=self.value_type,
-                partitions=self.partitions,
-                compacting=True,
-                deleting=False,
-                acks=False,
-                internal=True,
-                allow_empty=True,
-                has_prefix=True,
-                config={
-                    "message.timestamp.type": "LogAppendTime",
-                    "min.compaction.lag.ms": str(24 * 3600 * 1000),
-                    **self.extra_topic_configs,
-                },
-            )
+            self._changelog_topic = changelog.topic_for(self)
         return self._changelog_topic
 
     @property
@@ -174,163 +140,7 @@ class Collection(Service):
         return self._codec
 
     def _make_codec(self) -> SliceCodec:
-        registry = self.app.serializers
-        key_codec = self.key_serializer or "json"
-        value_codec = self.value_serializer or "json"
-        if self.key_type is bytes:
-            key_codec = self.key_serializer or "raw"
-        if self.value_type is bytes:
-            value_codec = self.value_serializer or "raw"
-        dump_value = registry.value_dumper(self.value_type, value_codec)
-        load_value = registry.value_loader(self.value_type, value_codec)
-        untyped = self.key_type is None and self.key_serializer is None
-        dump_key: Callable[[Any], bytes] = _only_keys(
-            registry.key_dumper(self.key_type, key_codec),
-            self.name,
-            no_bytes=key_codec == "json" and not untyped,
-        )
-        load_key: Callable[[bytes], Any] = registry.key_loader(self.key_type, key_codec)
-        if untyped:  # keys of a topic without a type are bytes
-            load_key = _or_bytes(load_key)
-        if self.window is not None:
-            dump_key, load_key = ranged_dump(dump_key), ranged_load(load_key)
-        return SliceCodec(
-            dump_key, load_key, _none_as_null(dump_value, self.name), _null_as_none(load_value)
-        )
-
-    # -- tasks ----------------------------------------------------------------------------
-
-    def add_slice(self, run: TaskRun, piece: Slice) -> None:
-        """State of a task is here, restored."""
-        self.slices[run] = piece
-
-    def drop_slice(self, run: TaskRun) -> Slice | None:
-        """A task is over: its overlay goes with it."""
-        piece = self.slices.pop(run, None)
-        for cursor in run.cursors:
-            self.writable.pop(cursor, None)
-        if piece is not None:
-            self._reads += piece.reads
-        if self.expiry is not None:
-            self.expiry.drop(run)
-        return piece
-
-    def slice_for_write(self) -> Slice:
-        """Return the slice that the event in progress may write.
-
-        Raises:
-            TypeError: no event of a topic is in progress here, or its agent runs concurrently.
-            PartitionRevoked: its task was given to another worker.
-            PartitionsMismatch: its topic has another number of partitions than this table.
-            SharedTable, ImproperlyConfigured: another agent writes it, too (see
-                `faust.tables.sharing`).
-        """
-        stream = current_stream()
-        if stream is not None and stream.inside:
-            known = self.writable.get(stream.cursor)  # type: ignore[arg-type]  # None is not in it
-            if known is not None:
-                return known
-        if stream is None or stream.task is None or not stream.inside:
-            raise TypeError(self._no_event(stream))
-        if not stream.may_write:
-            raise TypeError(
-                f"agent {stream.reader!r} runs with concurrency above 1 and cannot modify table "
-                f"{self.name!r}: events of one key could overtake each other. Use concurrency=1 "
-                f"for the agent that writes the table (and send to it from the concurrent one)"
-            )
-        piece = self.slices.get(stream.task)
-        if piece is None:
-            stream.check_alive()
-            raise self._wrong_task(stream)
-        admit_writer(self, stream)
-        self.writable[stream.cursor] = piece  # type: ignore[index]  # with a task there is one
-        return piece
-
-    def slice_for_write_of(self, key: Any) -> Slice:
-        """Return the slice that the event in progress may write this key to; raises as above."""
-        return self.slice_for_write()
-
-    def _no_event(self, stream: Stream[Any] | None) -> str:
-        where = "outside of a stream iteration"
-        if stream is not None and stream.task is None:
-            where = f"in agent {stream.reader!r}, which reads a channel in memory"
-        return (
-            f"cannot modify table {self.name!r} {where}: every change must belong to an event of a "
-            f"topic, so that both can be committed together. Send to an agent that reads a topic, "
-            f"and let it write the table"
-        )
-
-    def _wrong_task(self, stream: Stream[Any]) -> Exception:
-        assert stream.cursor is not None
-        tp = stream.cursor.tp
-        if self.partitions is None:
-            return ImproperlyConfigured(
-                f"table {self.name!r} was defined after the app had started: define tables where "
-                f"the app is defined"
-            )
-        return PartitionsMismatch(
-            f"agent {stream.reader!r} reads {tp.topic!r}, whose number of partitions differs from "
-            f"that of table {self.name!r} (changelog {self.changelog_topic_name!r}): partition "
-            f"{tp.partition} of both must be on one worker. Give the table partitions=..., or "
-            f"repartition the stream with group_by()"
-        )
-
-    def current_slice(self) -> Slice | None:
-        """Return the slice of the event in progress, if this table has it."""
-        stream = current_stream()
-        if stream is None or stream.task is None or not stream.inside:
-            return None
-        return self.slices.get(stream.task)
-
-    # -- reading from anywhere ----------------------------------------------------------
-
-    def lookup(self, key: Any) -> Any:
-        """Return the value of a key from the partitions that are here, or `ABSENT`.
-
-        With an event in progress: from its task, what the event itself wrote included.
-        """
-        piece = self.current_slice()
-        if piece is not None:
-            piece.reads += 1
-            return piece.get(piece.key_of(key))
-        for other in list(self.slices.values()):
-            value = other.peek(other.key_of(key))
-            if value is not ABSENT:
-                return value
-        return ABSENT
-
-    def lookup_committed(self, key: Any) -> Any:
-        """As `lookup`, but only what a crash cannot take back."""
-        for piece in list(self.slices.values()):
-            value = piece.peek_committed(piece.key_of(key))
-            if value is not ABSENT:
-                return value
-        return ABSENT
-
-    def raw_items(self) -> Iterator[tuple[Any, Any]]:
-        """Iterate over all keys and values that are here."""
-        piece = self.current_slice()
-        pieces = [piece] if piece is not None else list(self.slices.values())
-        for each in pieces:
-            yield from each.items()
-
-    def count_keys(self) -> int:
-        """Return the number of keys that are here."""
-        piece = self.current_slice()
-        pieces = [piece] if piece is not None else list(self.slices.values())
-        return sum(each.count() for each in pieces)
-
-    # -- counting ------------------------------------------------------------------------
-
-    @property
-    def keys_retrieved(self) -> int:
-        """How often events have read a key."""
-        return self._reads + sum(piece.reads for piece in list(self.slices.values()))
-
-    def count_committed(self, taken: Mapping[Any, Any], deleted: int) -> None:
-        """These keys were committed; so many of them are deletions."""
-        self.keys_updated += len(taken) - deleted
-        self.keys_deleted += deleted
+        return changelog.codec_for(self)
 
     # -- every access: only where overridden, or a sensor wants to know -----------------------
 
@@ -544,51 +354,3 @@ class Collection(Service):
             raise ImproperlyConfigured(
                 f"table {self.name!r} has on_late, but no windows that something can be late for"
             )
-
-
-def _only_keys(
-    dump: Callable[[Any], bytes | None], table: str, *, no_bytes: bool
-) -> Callable[[Any], bytes]:
-    """Refuse ``None``, and where keys are JSON of a type, bytes: they could not be read back."""
-
-    def checked(key: Any) -> bytes:
-        data = dump(key)
-        if data is None:
-            raise ValueError(f"table {table!r}: None cannot be a key")
-        if data is key and no_bytes:  # bytes are not encoded
-            raise TypeError(
-                f"table {table!r} keeps its keys as JSON, which has no bytes like {key!r}: decode "
-                "the key, or define the table with key_type=bytes"
-            )
-        return data
-
-    return checked
-
-
-def _or_bytes(load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Read JSON where it is JSON; what is not stays bytes."""
-
-    def lenient(data: bytes) -> Any:
-        try:
-            return load(data)
-        except (ValueError, DecodeError):
-            return data
-
-    return lenient
-
-
-def _none_as_null(dump: Callable[[Any], bytes | None], table: str) -> Callable[[Any], bytes]:
-    """In a changelog no value at all deletes a key, so ``None`` is written as JSON's null."""
-
-    def checked(value: Any) -> bytes:
-        data = dump(value)
-        return b"null" if data is None else data
-
-    return checked
-
-
-def _null_as_none(load: Callable[[bytes | None], Any]) -> Callable[[bytes], Any]:
-    def checked(data: bytes) -> Any:
-        return None if data == b"null" else load(data)
-
-    return checked
