@@ -1,10 +1,9 @@
 """The reader: whole batches from the leaders of many partitions.
 
 How it works.  One synchronous function, `_schedule`, looks at every partition that wants more and
-has none under way, groups them by leader, and starts one request for each node.  When an answer
-comes, it is filed and `_schedule` runs again, before anybody has consumed anything: the next fetch
-is under way while the last is worked on.  A partition wants more as long as less than
-``max_partition_bytes`` of it lie here unread; of all together at most about twice ``max_bytes``.
+has none under way (`demand`), and starts one request for each node.  When an answer comes, it is
+filed and `_schedule` runs again, before anybody has consumed anything: the next fetch is under way
+while the last is worked on.
 
 A node may have up to three requests at a time, on connections of their own: a fetch that finds
 nothing waits at the broker, and a partition that was resumed meanwhile must not wait behind it.
@@ -23,14 +22,10 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 
 from faust._values import TP
-from faust.exceptions import (
-    BrokerError,
-    BrokerUnavailable,
-    CorruptRecord,
-    UnknownTopic,
-)
+from faust.exceptions import BrokerError, CorruptRecord, UnknownTopic
 from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.aiokafka.cluster import Cluster
+from faust.transport.drivers.aiokafka.demand import demand_of
 from faust.transport.drivers.aiokafka.errors import (
     FOREIGN,
     NO_ERROR,
@@ -46,6 +41,7 @@ from faust.transport.drivers.aiokafka.offsets import out_of_range
 from faust.transport.drivers.aiokafka.partitions import Delivery, Partition
 from faust.transport.drivers.aiokafka.patience import RestingNodes
 from faust.transport.drivers.aiokafka.requests import NO_TOPIC_ID
+from faust.transport.drivers.aiokafka.silence import Silence
 from faust.transport.drivers.aiokafka.under_way import (
     UNANSWERED_SECONDS,
     Request,
@@ -77,10 +73,7 @@ class KafkaReader(Reader):
         self._heard: dict[TP, tuple[int, int]] = {}  # end and start, since the last `fetch`
         self._news = asyncio.Event()
         self._scheduled = False
-        self._failing_since: float | None = None
-        self._failure: BaseException | None = None
-        #: When a broker last answered, or was not asked for anything.
-        self._heard_at = self._clock.monotonic()
+        self._silence = Silence(self._clock)
         self._closed = False
         cluster.watch(self)
 
@@ -160,11 +153,12 @@ class KafkaReader(Reader):
 
         A fetch that finds nothing is answered after a quarter of a second.
         """
-        now = self._clock.monotonic()
-        waiting = any(not part.paused and part.error is None for part in self._parts.values())
-        if not waiting:
-            self._heard_at = now
-        return self._heard_at if now - self._heard_at > UNANSWERED_SECONDS else None
+        if not self._is_waiting():
+            self._silence.nothing_asked()
+        return self._silence.unheard_since()
+
+    def _is_waiting(self) -> bool:
+        return any(not part.paused and part.error is None for part in self._parts.values())
 
     def _deliver(self) -> Delivery:
         """Take what lies here of the partitions that are not paused, up to ``max_bytes``."""
@@ -186,13 +180,8 @@ class KafkaReader(Reader):
         return fetched
 
     def _raise_if_unavailable(self) -> None:
-        since, patience = self._failing_since, self._cluster.options.request_timeout
-        waiting = any(not part.paused and part.error is None for part in self._parts.values())
-        if waiting and since is not None and self._clock.monotonic() - since >= patience:
-            raise BrokerUnavailable(
-                f"no leader of any of {len(self._parts)} partitions has answered for "
-                f"{self._clock.monotonic() - since:.0f} s: {self._failure}"
-            ) from self._failure
+        if self._is_waiting():
+            self._silence.raise_after(self._cluster.options.request_timeout, len(self._parts))
 
     # -- for the cluster -------------------------------------------------------
 
@@ -213,15 +202,14 @@ class KafkaReader(Reader):
 
     def _leave_former_leaders(self) -> None:
         """End requests that nobody answers and that ask for what another node leads by now."""
-
-        def leader_of(part: Partition) -> int | None:
-            leader = self._cluster.leader(part.tp)
-            return None if leader is None else leader.node
-
         for request in self._under_way.unanswered(self._clock.monotonic()):
-            if has_moved(request, leader_of) and request.task is not None:
+            if has_moved(request, self._leader_of) and request.task is not None:
                 request.task.cancel()
                 self._cluster.connections.drop(request.node, request.lane)
+
+    def _leader_of(self, part: Partition) -> int | None:
+        leader = self._cluster.leader(part.tp)
+        return None if leader is None else leader.node
 
     def _check_topic_id(self, part: Partition) -> None:
         topic = self._cluster.topic(part.tp.topic)
@@ -248,28 +236,13 @@ class KafkaReader(Reader):
         self._scheduled = False
         if self._closed:
             return
-        wanting: dict[int, list[Partition]] = {}
-        unread = kept = 0
-        for tp, part in self._parts.items():
-            if part.paused:
-                kept += part.unread_bytes
-                continue
-            if part.error is not None:
-                continue
-            unread += part.unread_bytes
-            if part.asking or part.stale or part.unread_bytes >= self._options.max_partition_bytes:
-                continue
-            leader = self._cluster.leader(tp)
-            if leader is not None:
-                wanting.setdefault(leader.node, []).append(part)
-            else:
-                self._cluster.refresh_soon()
-                self._note_failure(ConnectionError(f"{tp} has no leader"))
-        if kept > 2 * self._options.max_bytes:
+        demand = demand_of(self._parts.values(), self._options, self._leader_of)
+        for tp in demand.leaderless:
+            self._cluster.refresh_soon()
+            self._silence.failed(ConnectionError(f"{tp} has no leader"))
+        if demand.drop_paused:
             self._drop_unread_of_paused()
-        if unread >= 2 * self._options.max_bytes:
-            return
-        for node, parts in wanting.items():
+        for node, parts in demand.by_node.items():
             self._ask(node, parts)
 
     def _drop_unread_of_paused(self) -> None:
@@ -319,8 +292,7 @@ class KafkaReader(Reader):
             self._rest(node, exc)
         else:
             self._resting.recovered(node)
-            self._failing_since = None
-            self._heard_at = self._clock.monotonic()
+            self._silence.answered()
             lost = [part for part, position in asked if not self._file(part, position, answered)]
             for part in lost:
                 await self._check_range(part)
@@ -401,17 +373,11 @@ class KafkaReader(Reader):
 
     def _rest(self, node: int, failure: BaseException) -> None:
         """Leave a node alone for a moment, and ask whether it still leads."""
-        self._note_failure(failure)
+        self._silence.failed(failure)
         self._cluster.refresh_soon()
         self._resting.add(node)
         if may_be_retried(failure):
             return
         for tp, part in self._parts.items():
-            leader = self._cluster.leader(tp)
-            if leader is not None and leader.node == node and part.error is None:
+            if self._leader_of(part) == node and part.error is None:
                 self._fail(part, translated(failure, f"fetching {tp}"))
-
-    def _note_failure(self, failure: BaseException) -> None:
-        self._failure = failure
-        if self._failing_since is None:
-            self._failing_since = self._clock.monotonic()
