@@ -55,6 +55,14 @@ class AtLeastOnce:
         """Should a commit not wait for its interval?"""
         return False
 
+    def check(self) -> None:
+        """Look whether anything that was sent is lost, where nothing is produced.
+
+        Raises:
+            ProducerSendError: it is, and nobody has asked for it.
+        """
+        self._outbox.losses.check()
+
     async def produce(self, cuts: Sequence[Cut]) -> None:
         """Append to the changelogs; wait until that, and all that events have sent, is durable."""
         tables = [table for cut in cuts for table in cut.tables if table.taken]

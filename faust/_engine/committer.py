@@ -76,6 +76,13 @@ class Guarantee(Protocol):
     def pressing(self) -> bool:
         """Should a commit not wait for its interval?"""
 
+    def check(self) -> None:
+        """Look whether anything that was sent is lost, where nothing is produced.
+
+        Raises:
+            ProducerSendError: it is, and nobody has asked for it.
+        """
+
     async def produce(self, cuts: Sequence[Cut]) -> None:
         """Append to the changelogs; with that, what the events have sent is durable."""
 
@@ -254,6 +261,7 @@ class Committer:
             cuts = [cut for task in tasks if (cut := self._cut(task)) is not None]
             self.trying = bool(cuts)
             if not cuts:
+                self._guarantee.check()
                 self.last_progress = self._clock.monotonic()
                 self.trouble = ""
                 return True

@@ -12,6 +12,7 @@ from faust.exceptions import ProducerSendError
 if TYPE_CHECKING:
     from faust._core.threads import Bridge
     from faust._engine.deliveries import Delivery
+    from faust._engine.losses import Losses
     from faust._engine.targets import OutboxTarget
     from faust.transport.base import Placed, Producer
     from faust.transport.records import Builder
@@ -31,14 +32,20 @@ class Courier:
         bridge: The way to the main loop.
         producer: What delivers.
         on_settled: Called on the main loop with what became of some batches.
+        losses: Knows whether what nobody asks for ends the app when it is lost.
     """
 
     def __init__(
-        self, bridge: Bridge, producer: Producer, on_settled: Callable[[list[Settled]], None]
+        self,
+        bridge: Bridge,
+        producer: Producer,
+        on_settled: Callable[[list[Settled]], None],
+        losses: Losses,
     ) -> None:
         self._bridge = bridge
         self._producer = producer
         self._on_settled = on_settled
+        self._losses = losses
         #: What lost a record that nobody has claimed: nothing is sent after it.
         self._broken: BaseException | None = None
         self._settled: list[Settled] = []
@@ -74,7 +81,7 @@ class Courier:
         placed: Placed | None,
         error: BaseException | None,
     ) -> None:
-        if error is not None and delivery.claims < delivery.count:
+        if error is not None and delivery.claims < delivery.count and self._losses.final:
             # Nothing may overtake what is missing: whoever reads what was forwarded takes the
             # highest source offset for the last one.
             self._broken = self._broken or error

@@ -92,6 +92,8 @@ class Declarations:
         self._agents = agents
         self._extra = list(extra)
         self.infos: dict[str, TopicInfo] = {}
+        #: Topics of our own, as they were declared.
+        self._internal: Mapping[str, Topic[Any]] = {}
         self._older: set[str] = set()  # changelogs that were there before we looked
 
     async def ensure(self) -> dict[str, TopicInfo]:
@@ -108,7 +110,8 @@ class Declarations:
         changelogs = {table.changelog_topic_name for table in self._tables.values()}
         self.infos = await self._transport.topics([*internal, *sources, *changelogs])
         await self._find_sources(sources)
-        self._check_may_create(internal)
+        self._internal = internal
+        self._check_may_create()
         for name, topic in sorted(internal.items(), key=lambda pair: bool(pair[1].like)):
             await self._ensure_internal(name, topic)
         for table in self._tables.values():
@@ -158,7 +161,7 @@ class Declarations:
 
     # -- our own -------------------------------------------------------------------------------
 
-    def _check_may_create(self, internal: Mapping[str, Topic[Any]]) -> None:
+    def _check_may_create(self) -> None:
         """Where nothing may be created, name all that is missing, and how to create it.
 
         Raises:
@@ -166,9 +169,18 @@ class Declarations:
         """
         if self._conf.topic_allow_declare:
             return
+        if specs := self._missing():
+            commands = "; ".join(_command(spec) for spec in specs)
+            raise ImproperlyConfigured(
+                f"topic {_listed(spec.name for spec in specs)} does not exist and "
+                f"topic_allow_declare is off: create it ({commands})"
+            )
+
+    def _missing(self) -> list[TopicSpec]:
+        """Return what of our own is not there."""
         specs = [
             self._spec(name, topic, self._wanted(topic))
-            for name, topic in internal.items()
+            for name, topic in self._internal.items()
             if name not in self.infos
         ]
         for table in self._tables.values():
@@ -176,12 +188,7 @@ class Declarations:
             if name not in self.infos:
                 wanted = table.partitions or self._feeding_partitions(table)
                 specs.append(self._spec(name, table.changelog_topic, wanted))
-        if specs:
-            commands = "; ".join(_command(spec) for spec in specs)
-            raise ImproperlyConfigured(
-                f"topic {_listed(spec.name for spec in specs)} does not exist and "
-                f"topic_allow_declare is off: create it ({commands})"
-            )
+        return specs
 
     def _wanted(self, topic: Topic[Any]) -> int | None:
         """Return how many partitions a topic must have; ``None``: as many as the settings say."""
@@ -284,9 +291,11 @@ class Declarations:
         except TopicExists:
             pass
         except TopicAuthorizationFailed as exc:
+            specs = self._missing() or [spec]
+            commands = "; ".join(_command(spec) for spec in specs)
             raise ImproperlyConfigured(
-                f"topic {name!r} does not exist, and we may not create it ({exc}): ask for it "
-                f"({_command(spec)})"
+                f"topic {_listed(spec.name for spec in specs)} does not exist, and we may not "
+                f"create it ({exc}): ask for it ({commands})"
             ) from exc
         except InvalidTopic as exc:
             raise ImproperlyConfigured(

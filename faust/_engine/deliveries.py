@@ -218,11 +218,12 @@ class LateMessage(FutureMessage, eq=False):
         for fun, claim in waiting:
             FutureMessage._when_done(self, fun, claim=claim)
 
-    def fail(self, error: BaseException) -> None:
-        """It got no place in any batch."""
+    def fail(self, error: BaseException) -> Delivery:
+        """It got no place in any batch; return what stands for one, and who asks for it."""
         delivery = Delivery(TP("", 0), None)
         delivery.error = error
         self.bind(FutureMessage(delivery, 0, 0))
+        return delivery
 
     def _when_done(self, fun: Callable[[], object], *, claim: bool = True) -> None:
         with self._lock:

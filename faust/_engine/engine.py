@@ -187,6 +187,7 @@ class Engine:
             )
 
         await bridge.call_io(make)
+        connection.outbox.losses.final = True
         if host.in_transaction:
             await self._make_exact()
         self.committer = Committer(

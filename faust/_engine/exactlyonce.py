@@ -115,6 +115,14 @@ class ExactlyOnce:
         await self.abandon()
         await self._bridge.call_io(self._producer.close)
 
+    def check(self) -> None:
+        """Look whether anything that was sent outside of events is lost.
+
+        Raises:
+            ProducerSendError: it is, and nobody has asked for it.
+        """
+        self._outbox.losses.check()
+
     # -- the commit --------------------------------------------------------------------------
 
     async def produce(self, cuts: Sequence[Cut]) -> None:
@@ -128,7 +136,7 @@ class ExactlyOnce:
                 transaction was open for too long: cut again.
             RetryableError: the broker does not answer.
         """
-        self._outbox.check()
+        self.check()
         tables = [table for cut in cuts for table in cut.tables if table.entries]
         outputs = [output for cut in cuts for output in cut.outputs]
         lost = await self._outbox.find_topics(outputs)

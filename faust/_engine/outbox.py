@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from faust._engine.courier import Closed, Courier, Settled
 from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
+from faust._engine.losses import Losses
 from faust._engine.targets import OutboxTarget, Partitioner
 from faust._values import TP, Headers
-from faust.exceptions import BrokerError, ProducerSendError
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
@@ -76,7 +76,8 @@ class Outbox:
         self._room: list[asyncio.Future[None]] = []
         self._flush_soon: list[tuple[OutboxTarget, int]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._failed: BaseException | None = None
+        #: What could not be delivered, and nobody has asked for.
+        self.losses = Losses()
         self._early: list[Callable[[], None]] = []
         #: What waits until it is known how many partitions its topic has.
         self._late: set[asyncio.Future[None]] = set()
@@ -91,7 +92,8 @@ class Outbox:
 
     def start(self, bridge: Bridge, producer: Producer) -> None:
         """Begin to send; what was given to `append_soon` before goes out now."""
-        self._bridge, self._courier = bridge, Courier(bridge, producer, self._settle_all)
+        self._bridge = bridge
+        self._courier = Courier(bridge, producer, self._settle_all, self.losses)
         self._loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.open = True
@@ -272,7 +274,7 @@ class Outbox:
         target.under_way[partition] -= 1
         delivery.settle(placed, error)
         if error is not None and delivery.claims < delivery.count:
-            self._failed = self._failed or error
+            self.losses.add(target.name, delivery.count - delivery.claims, error)
         seconds = perf_counter() - delivery.handed_at
         self.on_delivered(delivery.tp, delivery.count, delivery.size, seconds, error)
         if partition in target.open and not target.under_way[partition]:
@@ -318,15 +320,7 @@ class Outbox:
             for delivery in waiting:
                 delivery.when_done(one_done)
             await ready
-        self._raise_lost()
-
-    def _raise_lost(self) -> None:
-        if self._failed is not None:
-            # It stays so: what the events had sent is missing for good, and no later commit may say
-            # that they are handled.
-            error = self._failed
-            retry = " (the broker may be away)" if isinstance(error, BrokerError) else ""
-            raise ProducerSendError(f"messages could not be delivered{retry}: {error}") from error
+        self.losses.check()
 
     # -- from other threads ------------------------------------------------------------------
 
@@ -377,7 +371,7 @@ class Outbox:
                 await self.prepare(target)
             sent.bind(self.append(target, partition, key, value, when, headers))
         except Exception as exc:
-            sent.fail(exc)
+            self.losses.may_be(target.name, sent.fail(exc))
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -393,6 +387,7 @@ class Outbox:
                     self._timer.cancel()
                     self._timer = None
                 self._loop = None
+                self.losses.close()
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self._waiting)} batches, {self._bytes} bytes under way>"

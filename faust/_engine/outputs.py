@@ -284,14 +284,6 @@ class ExactOutbox(Outbox):
 
     # -- for the committer -------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Look whether anything that was sent at once is lost.
-
-        Raises:
-            ProducerSendError: it is, and nobody has asked for it.
-        """
-        self._raise_lost()
-
     async def find_topics(self, outputs: list[Output]) -> dict[Output, BaseException]:
         """Learn of topics that are not known yet; return the outputs whose topic is not there."""
         missing: dict[Any, BaseException] = {}

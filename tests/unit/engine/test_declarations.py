@@ -132,7 +132,10 @@ def test_sources_that_nobody_creates_are_all_named_with_how_to_create_them() -> 
 
 def test_a_topic_of_ours_that_we_may_not_create_is_named_with_how_to_create_it() -> None:
     told = declared(Kafka(creates=True, rights=False), topic_replication_factor=2)
-    assert "topic 'own' does not exist, and we may not create it" in told
+    assert (
+        "topic 'own', 'declares-counts-changelog' does not exist, and we may not create it" in told
+    )
+    assert "--topic declares-counts-changelog" in told
     assert "--topic own --partitions 3 --replication-factor 2" in told
 
 

@@ -45,6 +45,7 @@ async def new_outbox() -> tuple[Outbox, OutboxTarget, FailingProducer]:
     producer = FailingProducer()
     bridge = LoopBridge()
     await bridge.start()
+    outbox.losses.final = True
     outbox.start(bridge, producer)  # type: ignore[arg-type]  # as much of a producer as is needed
     target = outbox.target("t")
     target.partitions = 1

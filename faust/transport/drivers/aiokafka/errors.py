@@ -98,8 +98,17 @@ _MEANINGS: dict[int, _Meaning] = {
     27: _Meaning("REBALANCE_IN_PROGRESS", RebalanceInProgress),
     28: _Meaning("INVALID_COMMIT_OFFSET_SIZE", StopError),
     29: _Meaning("TOPIC_AUTHORIZATION_FAILED", TopicAuthorizationFailed),
-    30: _Meaning("GROUP_AUTHORIZATION_FAILED", GroupAuthorizationFailed),
-    31: _Meaning("CLUSTER_AUTHORIZATION_FAILED", StopError),
+    30: _Meaning(
+        "GROUP_AUTHORIZATION_FAILED",
+        GroupAuthorizationFailed,
+        "the app's id is its group, and needs the operation Read on it",
+    ),
+    31: _Meaning(
+        "CLUSTER_AUTHORIZATION_FAILED",
+        StopError,
+        "whoever sends needs the operation Write on a topic; on brokers before 2.8 "
+        "IdempotentWrite on the cluster, too",
+    ),
     36: _Meaning("TOPIC_ALREADY_EXISTS", TopicExists),
     37: _Meaning("INVALID_PARTITIONS", InvalidTopic),
     38: _Meaning("INVALID_REPLICATION_FACTOR", InvalidTopic),
