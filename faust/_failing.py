@@ -7,77 +7,34 @@ an effect of the event in their stead, and counts when the position moves behind
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from faust._machines.effects import Cursor, Effects, Held, Mark, TaskRun
-from faust._machines.withheld import Withheld
+from faust._acking import Acking
+from faust._forwarded import was_seen
+from faust._machines.effects import Cursor
 from faust._values import Message
 from faust.exceptions import DecodeError
-
-if TYPE_CHECKING:
-    from faust._context import AppContext
 
 __all__ = ["SKIPPED", "Failing"]
 
 #: In place of a value: the event is left out, and counts as handled.
 SKIPPED: Any = object()
 
-Item: TypeAlias = tuple[Cursor, Any, Any]
 
-
-class Failing:
+class Failing(Acking):
     """The part of `faust.Stream` that knows what to do with an event that failed.
 
     Attributes:
-        taken: The list that `take` has handed out: (cursor, record, value).
-        singles: Of a list that failed: what is to be handed out one by one.
-        pending: A record that `take` has in its hands and no list has yet.
         undecoded: What could not be decoded, and is not to be left out.
-        busy_itself: Is it putting an event where it is not lost, on its own behalf?
+        sees_forwarded: Does it read what a stream of the same reader forwards?
     """
 
-    app: AppContext
-    channel: Any
-    cursor: Cursor | None
-    record: Any
-    enable_acks: bool
-    hooks: Any
-    inside: bool
-    replay: bool
-    task: Any
-    sees_forwarded: bool
-    shared: bool
-    leave: Callable[[], None]
-    leave_gate: Callable[[TaskRun], None]
-    speaking: Callable[[], AbstractContextManager[None]]
-    was_seen: Callable[[Cursor, Any, Effects], bool]
-    _records: Any
+    abstract = False
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.taken: list[Item] = []
-        self.singles: deque[Item] = deque()
-        self.pending: tuple[Cursor, Any] | None = None
+    def __init__(self, channel: Any, **options: Any) -> None:
+        super().__init__(channel, **options)
         self.undecoded: Exception | None = None
-        self.busy_itself = False
-        self._withheld = Withheld()
-        #: What an event does that others of its partition are in progress with (``concurrency``).
-        self.own_effects = Effects()
-        #: What processors have sent for events that are in no list of `take` yet, or are in one.
-        self.early: dict[tuple[Cursor, int], Mark] = {}
-        #: What was acknowledged by hand of the list in progress: it counts with what the list does.
-        self.acked: set[tuple[Cursor, int]] = set()
-
-    @property
-    def effects(self) -> Effects:
-        """What the event in progress does is kept here, until it is finished or undone."""
-        if self.shared:
-            return self.own_effects
-        assert self.cursor is not None
-        return self.cursor
+        self.sees_forwarded = False
 
     def failed(self, *, redeliver: bool) -> None:
         """The agent raised: undo what the event in progress wrote.
@@ -121,33 +78,11 @@ class Failing:
         if not self.sees_forwarded or lead is None:
             return
         for cursor, record in self._places():
-            self.was_seen(cursor, record, lead)
+            was_seen(self.reader, cursor, record, lead)
 
-    def _places(self) -> list[tuple[Cursor, Any]]:
-        if self.taken:
-            return [(cursor, record) for cursor, record, _ in self.taken]
-        cursor, record = self.cursor, self.record
-        return [] if cursor is None or record is None else [(cursor, record)]
-
-    def _count(self, places: list[tuple[Cursor, int]], cursor: Cursor) -> None:
-        """Let what was sent count: at once, or where acks are out of order, in the order of events.
-
-        Who acknowledges then calls `acknowledge`, or settles what is held back.
-        """
-        if cursor.acks is None:
-            self.effects.finish()
-        else:
-            self._withheld.hold(places, self.effects.hold(), by_offset=self.shared)
-
-    def hold_mark(self, mark: Mark, cursor: Cursor, offset: int) -> None:
-        """Let a mark count when this offset is acknowledged, and all before it."""
-        self._withheld.hold([(cursor, offset)], Held([], [mark]), by_offset=self.shared)
-
-    def join_early(self, places: list[tuple[Cursor, int]]) -> None:
-        """What processors have sent for these events counts with what they do."""
-        if self.early:
-            found = [self.early.pop(place) for place in places if place in self.early]
-            self.effects.noted.extend(found)
+    def forget_failure(self) -> None:
+        """What failed is being handed out again."""
+        self.replay = False
 
     def split(self) -> bool:
         """The list in progress failed for good: hand its events out one by one; is it a list?
@@ -161,48 +96,6 @@ class Failing:
         self.taken, self.replay = [], False
         return True
 
-    def acknowledge_list(self) -> None:
-        """The list in progress is over: what was acknowledged of it by hand is done."""
-        acked, self.acked = self.acked, set()
-        for cursor, offset in acked:
-            if cursor.acks is not None:
-                cursor.acks.done(offset)
-
-    def is_in_list(self, cursor: Cursor, offset: int) -> bool:
-        """Is this event in the list in progress?"""
-        return any(c is cursor and r.offset == offset for c, r, _ in self.taken)
-
-    def _acked_by_hand(self) -> bool:
-        """Was the event in progress acknowledged before its agent raised?"""
-        cursor, record = self.cursor, self.record
-        if self.enable_acks or self.taken or not self.inside or cursor is None or record is None:
-            return False
-        return cursor.acks is not None and not cursor.acks.is_outstanding(record.offset)
-
-    def _finish_quietly(self) -> None:
-        """Count the event in progress as finished, without effects of its own."""
-        self.pending = None
-        for cursor, record, _value in self.taken:
-            if cursor.acks is not None:
-                cursor.acks.done(record.offset)
-        self.taken = []
-        self.acked.clear()
-        if self.inside and self.cursor is not None and self.record is not None:
-            self._ack_record(self.cursor, self.record)
-        self.leave()
-
-    def acknowledge(self, cursor: Cursor, record: Any) -> None:
-        """Where acks are out of order: this record is done, and others may count now."""
-        if cursor.acks is not None:
-            cursor.acks.done(record.offset)
-            self._withheld.settle(cursor.task)
-
-    def _ack_record(self, cursor: Cursor, record: Any) -> None:
-        if cursor.acks is not None:
-            cursor.acks.done(record.offset)
-        elif cursor.task.alive:
-            cursor.position = record.offset + 1
-
     async def leaves_out_key(self, exc: Exception) -> bool:
         """The key of the event in progress cannot be decoded: say so; is the event left out?
 
@@ -215,7 +108,7 @@ class Failing:
         await self.channel.on_key_decode_error(exc, message)
         self.effects.undo()
         if self.sees_forwarded:
-            self.was_seen(cursor, record, cursor)
+            was_seen(self.reader, cursor, record, cursor)
         return await self._leaves_out(cursor, record, exc)
 
     async def _leaves_out(self, cursor: Cursor, record: Any, exc: Exception) -> bool:
@@ -251,7 +144,7 @@ class Failing:
         What others have done that are in the same list is on the cursor, too, and finishes later.
         """
         others = self.effects.has_effects
-        seen = self.sees_forwarded and self.was_seen(cursor, record, cursor)
+        seen = self.sees_forwarded and was_seen(self.reader, cursor, record, cursor)
         if not seen and not await self._leaves_out(cursor, record, error):
             self.undecoded = error
             raise error

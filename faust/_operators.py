@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from faust._inprogress import InProgress
 from faust.exceptions import Skip
-
-if TYPE_CHECKING:
-    from faust._context import AppContext
-    from faust.events import Event
 
 __all__ = ["Operators", "Processor"]
 
 Processor = Callable[[Any], Any]
 
 
-class Operators:
+class Operators(InProgress):
     """A stream's operators; see `faust.Stream`.
 
     Attributes:
@@ -25,15 +22,9 @@ class Operators:
         enable_acks: Acknowledge events when the iteration goes on; otherwise by hand.
     """
 
-    app: AppContext
-    channel: Any
-    processors: list[Processor]
-    enable_acks: bool
+    abstract = False
 
-    @property
-    def current_event(self) -> Event[Any] | None:
-        """The event being processed."""
-        raise RuntimeError("a stream knows its event")
+    processors: list[Processor]
 
     def add_processor(self, processor: Processor) -> None:
         """Let every value pass this function, too (sync or async); `Skip` leaves an event out."""

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
+from faust._inprogress import _current
 from faust.events import Event
 from faust.exceptions import Skip
-from faust.streams import Stream, _current
+from faust.streams import Stream
 
 __all__ = ["iterate_plain"]
 

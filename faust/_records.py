@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from faust._inprogress import _current
 from faust._machines.effects import Cursor
 from faust.exceptions import Skip
-from faust.streams import SKIPPED, SLICE_SECONDS, Stream, _current
+from faust.streams import SKIPPED, SLICE_SECONDS, Stream
 
 if TYPE_CHECKING:
     from faust._feeds import Feed

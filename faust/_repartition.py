@@ -12,9 +12,9 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from faust._values import Headers
+from faust._forwarded import with_source
 from faust.exceptions import ImproperlyConfigured
-from faust.streams import SOURCE_HEADER, Stream
+from faust.streams import Stream
 
 if TYPE_CHECKING:
     from faust.topics import Topic
@@ -28,7 +28,7 @@ def group_by(
     """See `Stream.group_by`."""
     if stream.forwarded_to is not None and stream.started_iteration:
         return stream
-    stream.check_derivable("group_by")
+    _check_derivable(stream, "group_by")
     get_key = _key_function(key)
     if not hasattr(stream.channel, "derive_topic"):
         return _rekey_in_place(stream, get_key)
@@ -38,9 +38,26 @@ def group_by(
 
 def through(stream: Stream[Any], channel: Any) -> Stream[Any]:
     """See `Stream.through`."""
-    stream.check_derivable("through")
+    _check_derivable(stream, "through")
     target = stream.derive_topic(channel) if isinstance(channel, str) else channel
     return _forward(stream, target, None)
+
+
+def _check_derivable(stream: Stream[Any], operation: str) -> None:
+    if stream.shared:
+        raise ImproperlyConfigured(
+            f"agent {stream.reader!r}: {operation}() needs concurrency=1, because concurrent "
+            f"instances would forward events out of order"
+        )
+    if stream.agent is not None and stream.agent.isolated_partitions:
+        raise ImproperlyConfigured(
+            f"agent {stream.reader!r}: {operation}() does not go with isolated_partitions, "
+            f"because what is forwarded is read by one instance"
+        )
+    if stream.forwarded_to is not None:
+        raise ImproperlyConfigured(
+            f"agent {stream.reader!r}: {operation}() was called twice on one stream"
+        )
 
 
 def _key_function(key: Any) -> Callable[[Any], Any]:
@@ -122,19 +139,14 @@ def _forwarder(
                 key=key,
                 value=message.value if stream.is_topic else event.value,
                 timestamp=message.timestamp,
-                headers=_with_source(stream, message),
+                headers=with_source(message, _identity(stream, message.topic)),
             )
 
     return forward
 
 
-def _with_source(stream: Stream[Any], message: Any) -> Headers:
-    headers: Headers = [pair for pair in message.headers if pair[0] != SOURCE_HEADER]
-    if stream.is_topic:
-        identity = stream.channel.topic_id(message.topic) or message.topic
-        source = f"{identity}:{message.partition}@{message.offset}"
-        headers.append((SOURCE_HEADER, source.encode()))
-    return headers
+def _identity(stream: Stream[Any], topic: str) -> str | None:
+    return (stream.channel.topic_id(topic) or topic) if stream.is_topic else None
 
 
 def _rekey_in_place(stream: Stream[Any], get_key: Callable[[Any], Any]) -> Stream[Any]:

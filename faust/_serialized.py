@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from faust._inprogress import current_stream
 from faust._values import HeadersArg, Message, headers_as_list
 from faust.channels import Channel
 from faust.exceptions import DecodeError
 from faust.serializers.schemas import Schema
-from faust.streams import current_stream
 
 if TYPE_CHECKING:
     from faust._context import AppContext

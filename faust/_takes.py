@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from faust._forwarded import was_seen
+from faust._inprogress import Item, _current
 from faust._machines.buffering import Buffer
 from faust._machines.effects import Cursor
 from faust._machines.outputs import EventOutputs
 from faust._plain import iterate_plain
 from faust._values import ProcessingGuarantee
 from faust.exceptions import KeyDecodeError, Skip
-from faust.streams import SKIPPED, Stream, _current
+from faust.streams import SKIPPED, Stream
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:
     from faust._feeds import Feed
 
 __all__ = ["take"]
-
-Item = tuple[Cursor, Any, Any]
 
 
 def take(
@@ -235,7 +235,7 @@ class _Taker:
         lead = items[-1][0]
         kept: list[Item] = []
         for cursor, record, value in items:
-            if self.stream.was_seen(cursor, record, lead):
+            if was_seen(self.stream.reader, cursor, record, lead):
                 self.stream.acknowledge(cursor, record)
             else:
                 kept.append((cursor, record, value))

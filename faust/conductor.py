@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mode import Service
 
 from faust._feeds import Feed
+from faust._inprogress import current_cursor
 from faust._machines.effects import Cursor, TaskRun
 from faust._machines.flow import Changes, Flow, FlowPolicy
 from faust._values import TP, Message
-from faust.streams import current_cursor
 
 if TYPE_CHECKING:
     from faust._context import AppContext

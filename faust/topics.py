@@ -8,12 +8,12 @@ from datetime import timedelta
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from faust._inprogress import current_stream
 from faust._serialized import SerializedChannel
 from faust._values import HeadersArg, headers_as_list
 from faust._values.topicnames import legal_topic_name
 from faust.conductor import TopicConductor
 from faust.serializers.schemas import Schema
-from faust.streams import current_stream
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from faust._core.at_once import at_once, is_at_once
 from faust._core.gathering import gathering
 from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
 from faust._engine.outbox import MAX_UNDER_WAY, Outbox
+from faust._inprogress import InProgress, current_stream
 from faust._machines.effects import Effectful
 from faust._machines.outputs import EventOutputs
 from faust._values import TP, Headers, RecordMetadata
 from faust.exceptions import ProducerSendError, UnknownTopic
-from faust.streams import Stream, current_stream
 
 if TYPE_CHECKING:
     from faust._engine.targets import OutboxTarget
@@ -349,7 +349,7 @@ class ExactOutbox(Outbox):
             self.on_delivered(delivery.tp, delivery.count, delivery.size, seconds, None)
 
 
-def _event_stream() -> Stream[Any] | None:
+def _event_stream() -> InProgress | None:
     """Return the stream of the event that what is sent here and now belongs to, if any."""
     stream = current_stream()
     if stream is None or not stream.inside or stream.cursor is None or is_at_once():

@@ -12,6 +12,7 @@ from mode import Service
 
 from faust._core.at_once import at_once
 from faust._core.names import module_name_of
+from faust._inprogress import current_stream
 from faust.agents.actor import Actor
 from faust.agents.answers import Answers
 from faust.agents.instances import Instances
@@ -22,7 +23,7 @@ from faust.agents.requests import Askable
 from faust.agents.sinks import Sinks
 from faust.agents.timeouts import timeout_of
 from faust.exceptions import ImproperlyConfigured
-from faust.streams import Stream, current_stream
+from faust.streams import Stream
 
 if TYPE_CHECKING:
     from faust._context import AppContext

@@ -23,9 +23,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from faust._forwarded import SOURCE_HEADER
 from faust._values import TP, Headers
 from faust.agents.durable import put_durably
-from faust.streams import SOURCE_HEADER
 
 if TYPE_CHECKING:
     from faust._context import AppContext

@@ -6,12 +6,9 @@ go to one of them, and is let through.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from faust.streams import current_stream
-
-if TYPE_CHECKING:
-    from faust.streams import Stream
+from faust._inprogress import InProgress, current_stream
 
 __all__ = ["refuse_to_wait_for_itself"]
 
@@ -34,7 +31,7 @@ def refuse_to_wait_for_itself(app: Any, name: str) -> None:
         )
 
 
-def _check_gate(stream: Stream[Any], name: str) -> None:
+def _check_gate(stream: InProgress, name: str) -> None:
     gate = None if stream.task is None else stream.task.gate
     if gate is None or stream.reader == name:
         return
@@ -61,7 +58,7 @@ def _all_here(app: Any, name: str) -> bool:
     return True
 
 
-def _stuck(app: Any, name: str, asker: Stream[Any], path: set[str]) -> bool:
+def _stuck(app: Any, name: str, asker: InProgress, path: set[str]) -> bool:
     """Is every instance of the agent the asker, or waiting for one that is stuck?"""
     if name in path:
         return True

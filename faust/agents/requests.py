@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from faust._core.at_once import at_once
+from faust._inprogress import current_stream
 from faust._values import HeadersArg, headers_as_list
 from faust.agents.deadlock import refuse_to_wait_for_itself
 from faust.agents.models import CORRELATION_HEADER, REPLY_HEADER
 from faust.agents.replies import ReplyPromise
-from faust.streams import current_stream
 from faust.utils.times import Seconds, want_seconds
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from faust._forwarded import SOURCE_HEADER
 from faust._machines.failures import Detour
 from faust.agents.aside import FORWARDED, PREFIX, visit_of
 from faust.agents.durable import put_durably, raw_topic
 from faust.agents.returns import Returns
 from faust.exceptions import ImproperlyConfigured
-from faust.streams import SOURCE_HEADER
 
 if TYPE_CHECKING:
     from faust._context import AppContext

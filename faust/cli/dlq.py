@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from faust._forwarded import SOURCE_HEADER
 from faust._values import TP, Headers
 from faust.agents.deadletters import PREFIX, REDRIVEN
 from faust.agents.durable import raw_schema
@@ -17,7 +18,6 @@ from faust.cli.letters import Choice, Letter, Letters, text_of, topics_of
 from faust.cli.params import argument, option
 from faust.cli.state import UsageError
 from faust.exceptions import MetadataTooLarge
-from faust.streams import SOURCE_HEADER
 
 __all__ = ["dlq"]
 

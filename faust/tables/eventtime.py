@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from faust.streams import current_stream
+from faust._inprogress import current_stream
 
 if TYPE_CHECKING:
     from faust._context import AppContext

@@ -17,8 +17,8 @@ from faust.exceptions import ImproperlyConfigured, SharedTable
 
 if TYPE_CHECKING:
     from faust._context import AppContext
+    from faust._inprogress import InProgress
     from faust._machines.effects import Cursor, TaskRun
-    from faust.streams import Stream
 
 __all__ = ["admit_writer"]
 
@@ -37,7 +37,7 @@ class Shareable(Protocol):
     writable: dict[Cursor, Any]
 
 
-def admit_writer(table: Shareable, stream: Stream[Any]) -> None:
+def admit_writer(table: Shareable, stream: InProgress) -> None:
     """Let the event in progress write a table, as the first of its reader in this task.
 
     Raises:

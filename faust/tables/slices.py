@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
+from faust._inprogress import InProgress, current_stream
 from faust.exceptions import ImproperlyConfigured, PartitionsMismatch
 from faust.stores.overlay import ABSENT, Slice
-from faust.streams import Stream, current_stream
 from faust.tables.sharing import admit_writer
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class SlicedState(Service):
         """Return the slice that the event in progress may write this key to; raises as above."""
         return self.slice_for_write()
 
-    def _no_event(self, stream: Stream[Any] | None) -> str:
+    def _no_event(self, stream: InProgress | None) -> str:
         where = "outside of a stream iteration"
         if stream is not None and stream.task is None:
             where = f"in agent {stream.reader!r}, which reads a channel in memory"
@@ -115,7 +115,7 @@ class SlicedState(Service):
             f"and let it write the table"
         )
 
-    def _wrong_task(self, stream: Stream[Any]) -> Exception:
+    def _wrong_task(self, stream: InProgress) -> Exception:
         assert stream.cursor is not None
         tp = stream.cursor.tp
         if self.partitions is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from faust._inprogress import current_stream
 from faust.stores.overlay import ABSENT, DELETED, SCALARS
-from faust.streams import current_stream
 from faust.tables import wrappers
 from faust.tables.base import Collection
 

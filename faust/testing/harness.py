@@ -86,7 +86,7 @@ class WorkerEnvironment:
 
 
 def _place(event: Any) -> tuple[str, TP, int, int]:
-    from faust.streams import current_stream
+    from faust._inprogress import current_stream
 
     stream = current_stream()
     message = event.message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.mutants.mutant import COMMITTER, STREAMS, Mutant
+from tools.mutants.mutant import ACKING, COMMITTER, Mutant
 
 __all__ = ["MUTANTS"]
 
@@ -19,7 +19,7 @@ def _exact(name: str) -> tuple[str, ...]:
 MUTANTS = (
     Mutant(
         "what concurrent instances do counts in the order in which they end",
-        STREAMS,
+        ACKING,
         "            self._withheld.hold(needs, self.effects.hold(), by_offset=self.shared)",
         "            self._withheld.hold(needs, self.effects.hold())",
         tests=_exact("test_what_counts_of_concurrent_instances_is_below_the_position"),
@@ -113,14 +113,14 @@ MUTANTS = (
     ),
     Mutant(
         "concurrent instances share what they undo",
-        "faust/_failing.py",
+        "faust/_inprogress.py",
         "        if self.shared:\n            return self.own_effects",
         "        if self.cursor is None:\n            return self.own_effects",
         tests=_exact("test_what_one_of_several_instances_undoes_is_its_own"),
     ),
     Mutant(
         "concurrent instances do not wait for each other's acknowledgements",
-        STREAMS,
+        "faust/_succession.py",
         "            self._withheld = self._feed.withheld\n",
         "            pass\n",
         tests=_exact("test_concurrent_instances_send_in_the_order_of_offsets"),

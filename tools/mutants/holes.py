@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.mutants.mutant import COMMITTER, MACHINE, STREAMS, Mutant
+from tools.mutants.mutant import ACKING, COMMITTER, MACHINE, Mutant
 
 __all__ = ["MUTANTS"]
 
@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     Mutant(
         "the position goes past an event of a list that is in progress",
-        STREAMS,
+        ACKING,
         "        if self.taken and self.is_in_list(cursor, offset):",
         "        if self.taken is None:",
         tests=(

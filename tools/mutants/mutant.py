@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "ACKING",
     "COMMITTER",
     "COURIER",
     "EFFECTS",
@@ -93,6 +94,7 @@ def letters(name: str) -> tuple[str, ...]:
 
 OVERLAY = "faust/stores/overlay.py"
 STREAMS = "faust/streams.py"
+ACKING = "faust/_acking.py"
 COMMITTER = "faust/_engine/committer.py"
 RESTORER = "faust/_engine/restorer.py"
 OUTBOX = "faust/_engine/outbox.py"

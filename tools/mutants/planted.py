@@ -112,9 +112,9 @@ MUTANTS = (
     ),
     Mutant(
         "a forwarded record is counted twice",
-        STREAMS,
-        "        if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):",
-        "        if int(offset) < 0:",
+        "faust/_forwarded.py",
+        "    if int(offset) <= max(run.seen.get(mark, -1), run.forwarded.get(mark, -1)):",
+        "    if int(offset) < 0:",
         scenario="group_by",
         fault=13,
     ),

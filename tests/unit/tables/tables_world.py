@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from faust._inprogress import _current
 from faust._machines.effects import Cursor, TaskRun
 from faust._values import TP, Message
 from faust.app.base import App
@@ -16,7 +17,6 @@ from faust.events import Event
 from faust.stores.base import Checkpoint
 from faust.stores.memory import MemoryPartition
 from faust.stores.overlay import Slice
-from faust.streams import _current
 from faust.tables import Collection
 
 START = 1_700_000_000.0
