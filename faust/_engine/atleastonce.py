@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from faust._engine.tasks import Cut, TableCut
     from faust._values import TP
     from faust.exceptions import BrokerError
-    from faust.transport.base import Commit, Membership, Producer, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit, Membership
+    from faust.transport.producer import Producer
 
 __all__ = ["AtLeastOnce"]
 

@@ -19,7 +19,8 @@ from faust._values import TP
 
 if TYPE_CHECKING:
     from faust.stores.overlay import Slice
-    from faust.transport.base import Producer, Transaction, Transport
+    from faust.transport.base import Transport
+    from faust.transport.producer import Producer, Transaction
 
 __all__ = ["ChangelogReplaced", "Changelogs", "Entry", "Stretch", "Watched"]
 

@@ -22,7 +22,8 @@ from faust.exceptions import (
 if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust.settings import Settings
-    from faust.transport.base import Producer, Transport
+    from faust.transport.base import Transport
+    from faust.transport.producer import Producer
 
 __all__ = ["Connection"]
 
@@ -103,7 +104,7 @@ class Connection:
         self.changelog_producer = self.producer if acks == -1 else self._new_producer(-1)
 
     def _new_producer(self, acks: int) -> Producer:
-        from faust.transport.base import ProducerOptions
+        from faust.transport.producer import ProducerOptions
 
         return self.transport.producer(
             ProducerOptions(

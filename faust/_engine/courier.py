@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from faust._engine.deliveries import Delivery
     from faust._engine.losses import Losses
     from faust._engine.targets import OutboxTarget
-    from faust.transport.base import Placed, Producer
+    from faust.transport.producer import Placed, Producer
     from faust.transport.records import Builder
 
 __all__ = ["Closed", "Courier", "Settled"]

@@ -19,7 +19,7 @@ from faust._values import TP, RecordMetadata
 from faust.exceptions import ProducerSendError
 
 if TYPE_CHECKING:
-    from faust.transport.base import Placed
+    from faust.transport.producer import Placed
     from faust.transport.records import Builder
 
 __all__ = ["Delivery", "FutureMessage", "LateMessage", "keep", "wake"]

@@ -20,7 +20,7 @@ from faust.exceptions import BrokerError, OffsetOutOfRange, RetryableError
 if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
-    from faust.transport.base import Fetched, Reader
+    from faust.transport.reader import Fetched, Reader
 
 __all__ = ["Fetcher"]
 

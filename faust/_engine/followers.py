@@ -28,7 +28,9 @@ from faust.tables.globaltable import GlobalTable, Replica
 if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
-    from faust.transport.base import Commit, Reader, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit
+    from faust.transport.reader import Reader
 
 __all__ = ["Followers"]
 
@@ -71,7 +73,7 @@ class Followers:
         owned: Callable[[], Collection[TaskId]],
         on_caught_up: Callable[[], None],
     ) -> None:
-        from faust.transport.base import ReaderOptions
+        from faust.transport.reader import ReaderOptions
 
         self._options = ReaderOptions()
         self._bridge = bridge

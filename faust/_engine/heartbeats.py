@@ -9,7 +9,7 @@ from faust.exceptions import BrokerError, BrokerUnavailable, RebalanceInProgress
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
-    from faust.transport.base import Membership
+    from faust.transport.membership import Membership
 
 __all__ = ["Heartbeats"]
 

@@ -23,7 +23,7 @@ from faust._values import TP, Headers
 if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
-    from faust.transport.base import Placed, Producer
+    from faust.transport.producer import Placed, Producer
 
 __all__ = ["Outbox"]
 

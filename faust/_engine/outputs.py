@@ -31,7 +31,7 @@ from faust.exceptions import ProducerSendError, UnknownTopic
 
 if TYPE_CHECKING:
     from faust._engine.targets import OutboxTarget
-    from faust.transport.base import Placed
+    from faust.transport.producer import Placed
 
 __all__ = ["ExactOutbox", "Output", "Packed"]
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
     from faust.tables.base import Collection
-    from faust.transport.base import ReaderOptions, Transport
+    from faust.transport.base import Transport
+    from faust.transport.reader import ReaderOptions
 
 __all__ = ["TIME_KEY", "Bounds", "Copy", "Replay"]
 

@@ -83,7 +83,8 @@ class ReplyReader:
     # -- on the I/O loop ---------------------------------------------------------------------
 
     async def _add(self, name: str) -> None:
-        from faust.transport.base import LATEST, ReaderOptions
+        from faust.transport.base import LATEST
+        from faust.transport.reader import ReaderOptions
 
         transport = self._connection.transport
         tp = TP(name, 0)

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from faust._machines.commits import TaskEntry
     from faust.stores.base import PartitionStore
     from faust.tables.base import Collection as Table
-    from faust.transport.base import Commit, Reader, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit
+    from faust.transport.reader import Reader
 
 __all__ = ["Standbys"]
 

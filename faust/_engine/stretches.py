@@ -33,7 +33,7 @@ async def read_stretch(
 
     It ends by position: what was compacted, deleted or is a marker does not hold it up.
     """
-    from faust.transport.base import ReaderOptions
+    from faust.transport.reader import ReaderOptions
 
     reader = transport.reader(ReaderOptions())
     reader.assign({tp: start})

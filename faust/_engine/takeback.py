@@ -18,7 +18,8 @@ from faust._machines.restore import RestorePlan
 if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._values import TP
-    from faust.transport.base import Producer, Transport
+    from faust.transport.base import Transport
+    from faust.transport.producer import Producer
 
 __all__ = ["TakeBack", "Taken"]
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from faust._core.threads import Bridge
     from faust._engine.tasks import ActiveTask
     from faust.stores.overlay import Slice
-    from faust.transport.base import Membership, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Membership
 
 __all__ = ["Vigil"]
 

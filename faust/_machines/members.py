@@ -32,7 +32,7 @@ SUCCESSORS: dict[Phase, frozenset[Phase]] = {
 
 
 class Joined(NamedTuple):
-    """The answer to a join: fields as in `faust.transport.base.Round`."""
+    """The answer to a join: fields as in `faust.transport.membership.Round`."""
 
     generation: int
     member_id: str

@@ -13,7 +13,7 @@ from faust._values import TP
 from faust._values.policies import DeadLetter, Retry
 from faust.agents.deadletters import PREFIX
 from faust.exceptions import MetadataTooLarge
-from faust.transport.base import Commit
+from faust.transport.membership import Commit
 
 __all__ = ["Choice", "Done", "Letter", "Letters", "text_of", "topics_of"]
 

@@ -17,15 +17,9 @@ from faust._engine.connection import transport_class
 from faust._values import TP
 from faust.exceptions import RetryableError, UnknownTopic
 from faust.testing.truth import Event
-from faust.transport.base import (
-    EARLIEST,
-    LATEST,
-    ProducerOptions,
-    ReaderOptions,
-    TopicSpec,
-    Transport,
-    TransportOptions,
-)
+from faust.transport.base import EARLIEST, LATEST, TopicSpec, Transport, TransportOptions
+from faust.transport.producer import ProducerOptions
+from faust.transport.reader import ReaderOptions
 from faust.transport.records import new_builder
 from faust.utils.urls import broker_urls
 

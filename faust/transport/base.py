@@ -1,15 +1,16 @@
 """The port: what the engine asks of a log with consumer groups.
 
-This file is the specification of a driver; `faust.testing.conformance` is the same in executable
-form, with the answers of a real Kafka.  A driver is one class, `Transport`, which hands out
-three kinds of workers:
+This file, with the three it names, is the specification of a driver; `faust.testing.conformance`
+is the same in executable form, with the answers of a real Kafka.  A driver is one class,
+`Transport`, which hands out three kinds of workers:
 
-* a `Reader` fetches whole record batches from positions that the caller keeps;
-* a `Producer` appends whole record batches (idempotently: a batch that was sent again is there
-  once);
-* a `Membership` is one member of one consumer group: it joins, syncs, heartbeats, commits, leaves.
+* a `Reader` (``reader.py``) fetches whole record batches from positions that the caller keeps;
+* a `Producer` (``producer.py``) appends whole record batches (idempotently: a batch that was sent
+  again is there once), also in a `Transaction`;
+* a `Membership` (``membership.py``) is one member of one consumer group: it joins, syncs,
+  heartbeats, commits, leaves.
 
-Rules that hold for all of them:
+All names can be imported from here.  Rules that hold for all of them:
 
 * **Loops.** Every method is called on one event loop, the one that `Transport.open` ran on.  A
   driver starts tasks of its own only between `open` and `close`, and `close` ends them all.
@@ -27,7 +28,6 @@ Rules that hold for all of them:
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,8 +38,9 @@ from yarl import URL
 from faust._core.clock import Clock, SystemClock
 from faust._values import TP
 from faust.auth import Credentials
-from faust.exceptions import BrokerError
-from faust.transport.records import Batch, Builder
+from faust.transport.membership import Commit, GroupOptions, Membership, Round
+from faust.transport.producer import Placed, Producer, ProducerOptions, Transaction
+from faust.transport.reader import Fetched, Reader, ReaderOptions
 
 __all__ = [
     "EARLIEST",
@@ -91,63 +92,6 @@ class TransportOptions:
     base_directory: str = "."
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReaderOptions:
-    """How a `Reader` fetches.
-
-    Attributes:
-        read_committed: Leave out records of aborted transactions, and stop at the first open one.
-        max_partition_bytes: Most bytes of one partition in one answer (one batch always fits).
-        max_bytes: Most bytes in one answer.
-        check_crcs: Verify each batch's CRC.
-    """
-
-    read_committed: bool = True
-    max_partition_bytes: int = 1 << 20
-    max_bytes: int = 16 << 20
-    check_crcs: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProducerOptions:
-    """How a `Producer` appends.
-
-    Attributes:
-        acks: -1 all in-sync replicas, 1 the leader, 0 none (then offsets are -1).
-        idempotent: A batch sent again is appended once (needs ``acks=-1``).
-        max_request_bytes: Most bytes in one request.
-        delivery_timeout: Seconds after which an undelivered batch fails.
-        transactional_id: Makes it a transactional producer (see `Transaction`).
-        transaction_timeout: Seconds after which the broker aborts an open transaction.
-    """
-
-    acks: int = -1
-    idempotent: bool = True
-    max_request_bytes: int = 1_000_000
-    delivery_timeout: float = 120.0
-    transactional_id: str | None = None
-    transaction_timeout: float = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupOptions:
-    """One membership.
-
-    Attributes:
-        group_id: The consumer group.
-        instance_id: Makes it a static member (KIP-345): it keeps its place over a restart.
-        session_timeout: Seconds without a heartbeat after which the member is out.
-        rebalance_timeout: Seconds that members have to join a round.
-        protocol_type: Kind of group; ``consumer`` for all that Kafka's own tools understand.
-    """
-
-    group_id: str
-    instance_id: str | None = None
-    session_timeout: float = 60.0
-    rebalance_timeout: float = 60.0
-    protocol_type: str = "consumer"
-
-
 class TopicInfo(NamedTuple):
     """What the broker knows of a topic.
 
@@ -180,317 +124,6 @@ class TopicSpec(NamedTuple):
     partitions: int
     replicas: int = -1
     config: Mapping[str, str] = {}
-
-
-class Commit(NamedTuple):
-    """What a group keeps for a partition: the next offset, and a string of ours (4,096 bytes)."""
-
-    offset: int
-    metadata: str = ""
-
-
-class Fetched(NamedTuple):
-    """One answer of `Reader.fetch`.
-
-    Attributes:
-        batches: Data batches in log order for each partition.  Control batches and aborted ones are
-            already left out; the first batch of a partition may begin below the position.
-        positions: For each partition that moved (past data, markers or gaps): where to read next.
-            The reader has already moved there.
-        ends: For each partition heard of: the offset up to which a reader of this isolation could
-            read (the last stable offset, or the high watermark).
-        starts: For each partition heard of: its first offset, where the broker says so.
-        errors: Partitions that cannot go on as they are: `OffsetOutOfRange` (position lost),
-            `UnknownTopic` (deleted), `TopicAuthorizationFailed`, `CorruptRecord`.  The reader has
-            paused them until `Reader.assign` gives them a position again.
-    """
-
-    batches: list[Batch]
-    positions: dict[TP, int]
-    ends: dict[TP, int]
-    starts: dict[TP, int]
-    errors: dict[TP, BrokerError]
-
-
-class Placed(NamedTuple):
-    """Where a batch was appended.
-
-    Attributes:
-        base_offset: Offset of its first record (-1 with ``acks=0``).
-        append_time: The broker's clock, milliseconds, where the topic stamps records by it
-            (``LogAppendTime``); otherwise -1.
-        start_offset: First offset of the log at that moment, or -1 if unknown.
-    """
-
-    base_offset: int
-    append_time: int = -1
-    start_offset: int = -1
-
-
-class Round(NamedTuple):
-    """A member's view of a finished join.
-
-    Attributes:
-        generation: Number of this generation.
-        member_id: Ours.
-        leader: The member that plans.  ``leader == member_id``: `members` is filled in, and
-            `Membership.sync` must be given the plan.
-        protocol: The protocol that all members know.
-        members: For the leader: member id -> metadata it joined with.
-        instances: For the leader: member id -> static instance id, for those that have one.
-        skip_assignment: KIP-814: the static leader came back, nobody moved, the old plan stands;
-            the leader may look at `members`, but its plan will not be used.
-    """
-
-    generation: int
-    member_id: str
-    leader: str
-    protocol: str
-    members: Mapping[str, bytes]
-    instances: Mapping[str, str] = {}
-    skip_assignment: bool = False
-
-    @property
-    def is_leader(self) -> bool:
-        """Do we plan this generation?"""
-        return self.leader == self.member_id
-
-
-class Reader(ABC):
-    """Fetches record batches.  Belongs to no group; keeps one position for each partition."""
-
-    @abstractmethod
-    def assign(self, positions: Mapping[TP, int]) -> None:
-        """Read these partitions from these positions; a partition already read is moved there.
-
-        What had been fetched for it before is dropped.  Other partitions go on as they are.
-        """
-
-    @abstractmethod
-    def unassign(self, tps: Collection[TP]) -> None:
-        """Stop reading these partitions; those not read are ignored."""
-
-    @abstractmethod
-    def pause(self, tps: Collection[TP]) -> None:
-        """Ask for no more of these partitions until `resume`.
-
-        `fetch` never answers with a paused partition; nothing of it is lost or fetched twice for
-        good.
-        """
-
-    @abstractmethod
-    def resume(self, tps: Collection[TP]) -> None:
-        """Go on with paused partitions."""
-
-    @abstractmethod
-    def positions(self) -> dict[TP, int]:
-        """Return where each assigned partition will be read next."""
-
-    @abstractmethod
-    async def fetch(self, max_wait: float) -> Fetched:
-        """Return what there is; wait for the first batch at most ``max_wait`` seconds.
-
-        An answer without batches is no error.  A change by `assign`, `pause` or `resume` made
-        while a call waits takes effect within it or ends it early.  No partition starves another.
-
-        Raises:
-            BrokerUnavailable: no leader of any partition answers; positions are unchanged.
-        """
-
-    def unheard_since(self) -> float | None:
-        """Return since when no broker has answered, although one was asked (monotonic).
-
-        ``None`` where the last answer of `fetch` was a broker's: the default, for drivers whose
-        `fetch` raises as soon as there is no answer.
-        """
-        return None
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Stop; a `fetch` that waits returns empty."""
-
-
-class Transaction(ABC):
-    """One open transaction of a transactional `Producer` (KIP-98, KIP-447).
-
-    It ends by `commit` or `abort`, whatever these raise, and also when a call of them is cancelled:
-    then there is nothing more to be done with it, and `Producer.begin` opens the next one.
-
-    An error inside of it (of a future of `produce`, or of `commit_offsets`) means that it can only
-    be aborted.
-    """
-
-    @abstractmethod
-    def produce(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
-        """As `Producer.produce`, inside the transaction; offsets are known before it ends."""
-
-    @abstractmethod
-    async def commit_offsets(
-        self,
-        membership: Membership,
-        offsets: Mapping[TP, Commit],
-        *,
-        generation: int | None = None,
-    ) -> None:
-        """Let these offsets be committed with the transaction, fenced by member and generation.
-
-        ``generation`` is that in which the offsets were cut; ``None`` means that of now.
-
-        Raises:
-            RejoinError, FencedMember: as by `Membership.commit`; abort the transaction.
-            TransactionAborted, ProducerFenced: as by `commit`; abort it as well.
-            BrokerUnavailable: whether they were taken is unknown; abort it, too.
-        """
-
-    @abstractmethod
-    async def commit(self) -> None:
-        """Make all of it visible at once.
-
-        A request whose answer was lost is sent again, for as long as ``request_timeout``.
-
-        Raises:
-            ProducerFenced: another producer has taken over the transactional id.
-            TransactionAborted: nothing of it counts: the broker has aborted it (time-out), or
-                something inside of it had failed; the same producer may `Producer.begin` again.
-            BrokerUnavailable: the outcome is unknown.  `Producer.begin` decides it: after that
-                `Transport.committed` with ``stable=True`` tells whether it took effect.
-        """
-
-    @abstractmethod
-    async def abort(self) -> None:
-        """Drop all of it; what was not sent yet is not sent any more.
-
-        Never raises for a transaction that is over already, by whomever.
-
-        Raises:
-            BrokerUnavailable: the broker does not answer; `Producer.begin` will end it, or the
-                broker's time-out.
-        """
-
-
-class Producer(ABC):
-    """Appends record batches, in order for each partition."""
-
-    @abstractmethod
-    def produce(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
-        """Append the batch that ``builder`` holds; the future tells where.
-
-        Does not wait.  Batches of one partition are appended in the order of these calls, also when
-        some have to be sent again.  The caller bounds how much is under way.  The builder belongs
-        to the producer from now on.
-
-        The future fails with `MessageTooLarge`, `UnknownTopic`, `TopicAuthorizationFailed`,
-        `BrokerUnavailable` (``delivery_timeout`` passed: whether it was appended is unknown) or
-        `ProducerFenced`.  After a failed batch, later ones of that partition that were already
-        handed over fail, too, so that order holds.
-        """
-
-    @abstractmethod
-    async def flush(self) -> None:
-        """Wait until everything handed over so far is appended or has failed."""
-
-    @abstractmethod
-    async def begin(self) -> Transaction:
-        """Open a transaction (only with a ``transactional_id``), one at a time.
-
-        The first call also ends whatever a predecessor with the same id had left open, and fences
-        it.  After a transaction whose outcome is unknown, a call decides that one first: when it
-        returns, the old one is committed or aborted for good, and nothing of it that is still under
-        way counts any more (the producer has a new epoch).
-
-        Raises:
-            ProducerFenced: a later producer took the id over.
-            BrokerUnavailable: the coordinator does not answer; may be called again.
-            StopError: we may not use the transactional id, or the broker has no transactions.
-        """
-
-    @property
-    @abstractmethod
-    def producer_id(self) -> int:
-        """The idempotent producer's id as it stands in its batches; -1 before the first batch."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Send what was handed over (for at most a few seconds), then stop."""
-
-    @abstractmethod
-    def abandon(self) -> None:
-        """Stop at once: nothing that was not yet sent is sent any more.  Waiting futures fail."""
-
-
-class Membership(ABC):
-    """One member of a consumer group.
-
-    The life of a membership::
-
-        join -> sync -> heartbeat, heartbeat, ... -> RebalanceInProgress -> join -> ...   -> leave
-
-    Any `RejoinError` means: join again.  After `UnknownMember` the next `join` is as a new member.
-    """
-
-    @property
-    @abstractmethod
-    def member_id(self) -> str:
-        """Our id in the group; "" before the first join."""
-
-    @property
-    @abstractmethod
-    def generation(self) -> int:
-        """The generation we are in; -1 outside of any."""
-
-    @abstractmethod
-    async def join(self, protocols: Sequence[tuple[str, bytes]]) -> Round:
-        """Take part in a round; returns when all members have joined it.
-
-        May take as long as ``rebalance_timeout``.  ``protocols`` are names with our metadata for
-        each, best first.
-
-        Raises:
-            RejoinError: the round was void (join again); `FencedMember`;
-            `GroupAuthorizationFailed`;
-            BrokerUnavailable: the coordinator does not answer.
-        """
-
-    @abstractmethod
-    async def sync(self, generation: int, plan: Mapping[str, bytes] | None) -> bytes:
-        """Give the plan (leader) or ``None`` (others); return our own part of it.
-
-        Raises:
-            RejoinError: another round has begun.
-        """
-
-    @abstractmethod
-    async def heartbeat(self) -> None:
-        """Say that we live.
-
-        Raises:
-            RebalanceInProgress: a round has begun: finish, commit and `join`.
-            IllegalGeneration, UnknownMember: we are out; what we own is no longer ours.
-            FencedMember: another process has our instance id.
-            BrokerUnavailable: no answer; we may be out when the session time-out has passed.
-        """
-
-    @abstractmethod
-    async def commit(
-        self, offsets: Mapping[TP, Commit], *, generation: int
-    ) -> dict[TP, BrokerError]:
-        """Commit; return the partitions that were refused, each with its reason.
-
-        All partitions are sent in one request.  ``generation`` is that in which the offsets were
-        cut: the broker refuses an old one.  Commits are allowed while a round is being prepared.
-
-        Raises:
-            RejoinError, FencedMember: as by `heartbeat`; nothing was committed.
-            BrokerUnavailable: the outcome is unknown; ask `Transport.committed`.
-        """
-
-    @abstractmethod
-    async def leave(self) -> None:
-        """Leave the group at once (a static member, too: its partitions move now); never raises."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Drop the membership without a word (what a crash does)."""
 
 
 class Transport(ABC):

@@ -20,7 +20,8 @@ from faust.exceptions import (
     RetryableError,
     TransactionAborted,
 )
-from faust.transport.base import Commit, Membership, Placed, Transaction
+from faust.transport.membership import Commit, Membership
+from faust.transport.producer import Placed, Transaction
 from faust.transport.records import Builder
 
 __all__ = ["OneTransaction"]

@@ -62,7 +62,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 
 #: Of the edges, the port may name the contracts only.
-CONTRACTS = ("faust.stores.base", "faust.transport.base", "faust.transport.records")
+CONTRACTS = (
+    "faust.stores.base",
+    "faust.transport.base",
+    "faust.transport.membership",
+    "faust.transport.producer",
+    "faust.transport.reader",
+    "faust.transport.records",
+)
 
 #: Each third-party library (and sqlite3) -> where it is at home; "": anywhere but in decisions.
 HOMES: dict[str, tuple[str, ...]] = {

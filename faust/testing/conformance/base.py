@@ -14,20 +14,10 @@ from yarl import URL
 
 from faust._core.clock import Clock, SystemClock
 from faust._values import TP
-from faust.transport.base import (
-    Fetched,
-    GroupOptions,
-    Membership,
-    Placed,
-    Producer,
-    ProducerOptions,
-    Reader,
-    ReaderOptions,
-    Round,
-    TopicSpec,
-    Transport,
-    TransportOptions,
-)
+from faust.transport.base import TopicSpec, Transport, TransportOptions
+from faust.transport.membership import GroupOptions, Membership, Round
+from faust.transport.producer import Placed, Producer, ProducerOptions
+from faust.transport.reader import Fetched, Reader, ReaderOptions
 from faust.transport.records import Builder, Item, new_builder
 
 __all__ = ["Read", "Suite", "World", "batch", "join_all", "scenario"]

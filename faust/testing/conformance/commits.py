@@ -9,7 +9,7 @@ import pytest
 from faust._values import TP
 from faust.exceptions import IllegalGeneration, RebalanceInProgress, RejoinError, UnknownMember
 from faust.testing.conformance.base import Suite, World, join_all, scenario
-from faust.transport.base import Commit
+from faust.transport.membership import Commit
 
 __all__ = ["CommitConformance"]
 

@@ -21,7 +21,8 @@ from faust.exceptions import (
 )
 from faust.testing.conformance.base import Suite, World, join_all
 from faust.testing.conformance.scenarios import ERRORS, answers
-from faust.transport.base import Commit, Membership, TopicSpec, Transport
+from faust.transport.base import TopicSpec, Transport
+from faust.transport.membership import Commit, Membership
 from faust.transport.records import Item
 
 __all__ = ["OURS", "ErrorConformance"]

@@ -8,7 +8,7 @@ import pytest
 
 from faust.exceptions import RebalanceInProgress, UnknownMember
 from faust.testing.conformance.base import Suite, World, heartbeats, join_all, scenario
-from faust.transport.base import Commit, Membership
+from faust.transport.membership import Commit, Membership
 
 __all__ = ["ExpiryConformance"]
 

@@ -28,7 +28,9 @@ from faust.testing.conformance.base import (
 )
 from faust.testing.conformance.errors import OURS, PLAIN
 from faust.testing.conformance.scenarios import TRANSACTIONAL_OFFSETS, answers
-from faust.transport.base import LATEST, Commit, Membership, Producer, Transaction, Transport
+from faust.transport.base import LATEST, Transport
+from faust.transport.membership import Commit, Membership
+from faust.transport.producer import Producer, Transaction
 from faust.transport.records import Builder, Item
 
 __all__ = ["FencingConformance"]

@@ -15,7 +15,7 @@ from faust.exceptions import (
 )
 from faust.testing.conformance.base import Suite, World, join_all, scenario
 from faust.testing.conformance.scenarios import answers
-from faust.transport.base import Commit, Membership, Round
+from faust.transport.membership import Commit, Membership, Round
 
 __all__ = ["GroupConformance"]
 

@@ -18,7 +18,9 @@ from faust.testing.conformance.base import (
 )
 from faust.testing.conformance.errors import OURS
 from faust.testing.conformance.scenarios import ABORTS, answers
-from faust.transport.base import LATEST, Commit, Producer, Transport
+from faust.transport.base import LATEST, Transport
+from faust.transport.membership import Commit
+from faust.transport.producer import Producer
 from faust.transport.records import Item
 
 __all__ = ["TransactionConformance"]

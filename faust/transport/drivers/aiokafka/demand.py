@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from faust._values import TP
-from faust.transport.base import ReaderOptions
 from faust.transport.drivers.aiokafka.partitions import Partition
+from faust.transport.reader import ReaderOptions
 
 __all__ = ["Demand", "demand_of"]
 

@@ -9,19 +9,7 @@ from yarl import URL
 
 from faust._values import TP
 from faust.exceptions import ImproperlyConfigured
-from faust.transport.base import (
-    Commit,
-    GroupOptions,
-    Membership,
-    Producer,
-    ProducerOptions,
-    Reader,
-    ReaderOptions,
-    TopicInfo,
-    TopicSpec,
-    Transport,
-    TransportOptions,
-)
+from faust.transport.base import TopicInfo, TopicSpec, Transport, TransportOptions
 from faust.transport.drivers.aiokafka import admin
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.connections import Connections
@@ -34,6 +22,9 @@ from faust.transport.drivers.aiokafka.group import (
 from faust.transport.drivers.aiokafka.offsets import delete_records, list_offsets
 from faust.transport.drivers.aiokafka.produce import KafkaProducer
 from faust.transport.drivers.aiokafka.transactions import TransactionalProducer
+from faust.transport.membership import Commit, GroupOptions, Membership
+from faust.transport.producer import Producer, ProducerOptions
+from faust.transport.reader import Reader, ReaderOptions
 
 __all__ = ["KafkaTransport"]
 

@@ -23,7 +23,6 @@ from itertools import count
 
 from faust._values import TP
 from faust.exceptions import BrokerError, CorruptRecord, UnknownTopic
-from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.demand import demand_of
 from faust.transport.drivers.aiokafka.errors import (
@@ -49,6 +48,7 @@ from faust.transport.drivers.aiokafka.under_way import (
     has_moved,
 )
 from faust.transport.drivers.aiokafka.wire import FetchedPartition, FetchOptions
+from faust.transport.reader import Fetched, Reader, ReaderOptions
 
 __all__ = ["KafkaReader"]
 
@@ -60,7 +60,7 @@ _numbers = count(1)
 
 
 class KafkaReader(Reader):
-    """See `faust.transport.base.Reader`."""
+    """See `faust.transport.reader.Reader`."""
 
     def __init__(self, cluster: Cluster, options: ReaderOptions) -> None:
         self._cluster = cluster

@@ -21,7 +21,6 @@ from faust.exceptions import (
     RejoinError,
     UnknownMember,
 )
-from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.coordinator import Coordinator
 from faust.transport.drivers.aiokafka.errors import (
@@ -39,6 +38,7 @@ from faust.transport.drivers.aiokafka.group_requests import (
     OffsetFetchRequest,
 )
 from faust.transport.drivers.aiokafka.transaction_requests import TxnOffsetCommitRequest
+from faust.transport.membership import Commit, GroupOptions, Membership, Round
 
 __all__ = ["KafkaMembership", "commit_from_outside", "committed_offsets"]
 
@@ -57,7 +57,7 @@ _numbers = count(1)
 
 
 class KafkaMembership(Membership):
-    """See `faust.transport.base.Membership`."""
+    """See `faust.transport.membership.Membership`."""
 
     def __init__(self, cluster: Cluster, options: GroupOptions) -> None:
         number = next(_numbers)

@@ -28,7 +28,7 @@ from collections import deque
 from aiokafka.record.util import calc_crc32c
 
 from faust._values import TP
-from faust.transport.base import Placed
+from faust.transport.producer import Placed
 from faust.transport.records import HEADER, Builder
 
 __all__ = ["Line", "Pending"]

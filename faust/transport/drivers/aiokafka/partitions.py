@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from faust._values import TP
 from faust.exceptions import BrokerError, CorruptRecord
-from faust.transport.base import Fetched
+from faust.transport.reader import Fetched
 from faust.transport.records import Batch
 
 __all__ = ["Delivery", "Partition"]

@@ -21,7 +21,6 @@ from faust.exceptions import (
     ImproperlyConfigured,
     MessageTooLarge,
 )
-from faust.transport.base import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.errors import (
     DUPLICATE_SEQUENCE_NUMBER,
@@ -39,6 +38,7 @@ from faust.transport.drivers.aiokafka.patience import Backoff
 from faust.transport.drivers.aiokafka.producer_id import new_producer_id
 from faust.transport.drivers.aiokafka.under_way import Request, UnderWay
 from faust.transport.drivers.aiokafka.wire import ProduceRequest
+from faust.transport.producer import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
 __all__ = ["KafkaProducer"]
@@ -51,7 +51,7 @@ _numbers = count(1)
 
 
 class KafkaProducer(Producer):
-    """See `faust.transport.base.Producer`."""
+    """See `faust.transport.producer.Producer`."""
 
     def __init__(self, cluster: Cluster, options: ProducerOptions) -> None:
         if options.idempotent and options.acks != -1:

@@ -17,11 +17,12 @@ from faust._machines.topicrules import (
 )
 from faust._values import TP
 from faust.exceptions import InvalidTopic, MessageTooLarge, TopicExists, UnknownTopic
-from faust.transport.base import EARLIEST, LATEST, Placed, TopicInfo, TopicSpec
+from faust.transport.base import EARLIEST, LATEST, TopicInfo, TopicSpec
 from faust.transport.drivers.memory.client import Client
 from faust.transport.drivers.memory.coordinator import Groups, Transactions
 from faust.transport.drivers.memory.faults import Faults
 from faust.transport.drivers.memory.log import Log
+from faust.transport.producer import Placed
 
 __all__ = ["MemoryBroker", "find_broker", "forget_broker"]
 

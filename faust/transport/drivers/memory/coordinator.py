@@ -9,9 +9,9 @@ from faust._machines.groups import Group
 from faust._machines.transactions import Ended, TransactionalId
 from faust._values import TP
 from faust.exceptions import BrokerError, MessageTooLarge, UnknownTopic
-from faust.transport.base import Commit
 from faust.transport.drivers.memory.log import Log
 from faust.transport.drivers.memory.signals import Signal
+from faust.transport.membership import Commit
 
 __all__ = ["MAX_METADATA_BYTES", "Groups", "Transactions"]
 

@@ -11,24 +11,15 @@ from yarl import URL
 
 from faust._values import TP
 from faust.exceptions import ImproperlyConfigured
-from faust.transport.base import (
-    Commit,
-    GroupOptions,
-    Membership,
-    Producer,
-    ProducerOptions,
-    Reader,
-    ReaderOptions,
-    TopicInfo,
-    TopicSpec,
-    Transport,
-    TransportOptions,
-)
+from faust.transport.base import TopicInfo, TopicSpec, Transport, TransportOptions
 from faust.transport.drivers.memory.broker import MemoryBroker, find_broker
 from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.membership import MemoryMembership
 from faust.transport.drivers.memory.producer import MemoryProducer
 from faust.transport.drivers.memory.reader import MemoryReader
+from faust.transport.membership import Commit, GroupOptions, Membership
+from faust.transport.producer import Producer, ProducerOptions
+from faust.transport.reader import Reader, ReaderOptions
 
 __all__ = ["MemoryTransport"]
 

@@ -8,8 +8,8 @@ from typing import Protocol
 from faust._machines.log import Cleaner, Partition, cleaning_limit, retention_start
 from faust._machines.topicrules import TopicPolicy
 from faust._values import TP
-from faust.transport.base import Placed
 from faust.transport.compaction import clean, extent
+from faust.transport.producer import Placed
 from faust.transport.records import (
     CONTROL_BIT,
     TRANSACTIONAL_BIT,

@@ -9,8 +9,8 @@ from typing import TypeVar
 from faust._machines.groups import Group, Joined
 from faust._values import TP
 from faust.exceptions import BrokerError, UnknownMember
-from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.memory.connection import Connection
+from faust.transport.membership import Commit, GroupOptions, Membership, Round
 
 __all__ = ["MemoryMembership"]
 

@@ -17,9 +17,10 @@ from faust.exceptions import (
     MessageTooLarge,
     TransactionAborted,
 )
-from faust.transport.base import Commit, Membership, Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.membership import MemoryMembership
+from faust.transport.membership import Commit, Membership
+from faust.transport.producer import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
 from faust.transport.transactions import OneTransaction
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from faust._values import TP
 from faust.exceptions import BrokerError, CorruptRecord, UnknownTopic
-from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.memory.connection import Connection
 from faust.transport.drivers.memory.log import Log
+from faust.transport.reader import Fetched, Reader, ReaderOptions
 from faust.transport.records import Batch
 
 __all__ = ["MemoryReader"]

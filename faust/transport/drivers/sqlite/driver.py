@@ -16,18 +16,7 @@ from faust.exceptions import (
     UnknownMember,
     UnknownTopic,
 )
-from faust.transport.base import (
-    EARLIEST,
-    LATEST,
-    Commit,
-    GroupOptions,
-    ProducerOptions,
-    ReaderOptions,
-    TopicInfo,
-    TopicSpec,
-    Transport,
-    TransportOptions,
-)
+from faust.transport.base import EARLIEST, LATEST, TopicInfo, TopicSpec, Transport, TransportOptions
 from faust.transport.drivers.sqlite import groups, topics, transactions
 from faust.transport.drivers.sqlite.connection import Connection
 from faust.transport.drivers.sqlite.location import Location
@@ -38,6 +27,9 @@ from faust.transport.drivers.sqlite.producer import SQLiteProducer
 from faust.transport.drivers.sqlite.reader import SQLiteReader
 from faust.transport.drivers.sqlite.schema import OFFSET_BITS, batch_key
 from faust.transport.drivers.sqlite.transactional import SQLiteTransactionalProducer
+from faust.transport.membership import Commit, GroupOptions
+from faust.transport.producer import ProducerOptions
+from faust.transport.reader import ReaderOptions
 from faust.transport.records import Batch
 
 __all__ = ["SQLiteTransport"]

@@ -18,8 +18,8 @@ from typing import Any
 from faust._machines.groups import Group
 from faust._values import TP
 from faust.exceptions import BrokerError, MessageTooLarge, UnknownTopic
-from faust.transport.base import Commit
 from faust.transport.drivers.sqlite.log import Session
+from faust.transport.membership import Commit
 
 __all__ = [
     "MOST_METADATA",

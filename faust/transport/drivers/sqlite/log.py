@@ -18,9 +18,9 @@ from faust._machines.log import SEQUENCES, Partition, ProducerState
 from faust._machines.topicrules import TopicPolicy
 from faust._values import TP
 from faust.exceptions import CorruptRecord, MessageTooLarge, UnknownTopic
-from faust.transport.base import Placed
 from faust.transport.drivers.sqlite import topics
 from faust.transport.drivers.sqlite.schema import OFFSET_BITS, batch_key
+from faust.transport.producer import Placed
 from faust.transport.records import (
     HEADER,
     HEADER_SIZE,

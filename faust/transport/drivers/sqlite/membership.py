@@ -16,10 +16,10 @@ from faust.exceptions import (
     FaustError,
     UnknownMember,
 )
-from faust.transport.base import Commit, GroupOptions, Membership, Round
 from faust.transport.drivers.sqlite import groups
 from faust.transport.drivers.sqlite.groups import SharedGroup
 from faust.transport.drivers.sqlite.log import Session
+from faust.transport.membership import Commit, GroupOptions, Membership, Round
 
 if TYPE_CHECKING:
     from faust.transport.drivers.sqlite.connection import Connection

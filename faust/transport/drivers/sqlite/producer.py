@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from faust._values import TP
 from faust.exceptions import BrokerUnavailable, FaustError, ImproperlyConfigured, UnknownTopic
-from faust.transport.base import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.writer import Operation
+from faust.transport.producer import Placed, Producer, ProducerOptions, Transaction
 from faust.transport.records import TRANSACTIONAL_BIT, Builder
 
 if TYPE_CHECKING:

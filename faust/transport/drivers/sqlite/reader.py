@@ -18,10 +18,10 @@ from faust.exceptions import (
     OffsetOutOfRange,
     UnknownTopic,
 )
-from faust.transport.base import Fetched, Reader, ReaderOptions
 from faust.transport.drivers.sqlite import topics
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.schema import batch_key
+from faust.transport.reader import Fetched, Reader, ReaderOptions
 from faust.transport.records import CONTROL_BIT, TRANSACTIONAL_BIT, Batch, split_batches
 
 if TYPE_CHECKING:

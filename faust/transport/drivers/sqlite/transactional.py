@@ -19,11 +19,12 @@ from faust.exceptions import (
     ImproperlyConfigured,
     TransactionAborted,
 )
-from faust.transport.base import Commit, Membership, Placed, ProducerOptions, Transaction
 from faust.transport.drivers.sqlite import transactions
 from faust.transport.drivers.sqlite.log import Session
 from faust.transport.drivers.sqlite.membership import SQLiteMembership
 from faust.transport.drivers.sqlite.producer import Append, SQLiteProducer
+from faust.transport.membership import Commit, Membership
+from faust.transport.producer import Placed, ProducerOptions, Transaction
 from faust.transport.records import Builder
 from faust.transport.transactions import OneTransaction
 

@@ -26,9 +26,9 @@ from typing import NamedTuple
 from faust._machines.transactions import Ended, TransactionalId
 from faust._values import TP
 from faust.exceptions import TransactionAborted
-from faust.transport.base import Commit
 from faust.transport.drivers.sqlite import groups
 from faust.transport.drivers.sqlite.log import Session
+from faust.transport.membership import Commit
 
 __all__ = [
     "add_offsets",
