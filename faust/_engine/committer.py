@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from faust._engine.outbox import Outbox
     from faust._engine.vigil import Vigil
     from faust.sensors.delegate import SensorDelegate
-    from faust.transport.base import Commit, Membership, Producer, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit, Membership
+    from faust.transport.producer import Producer
 
 __all__ = ["Committer", "Guarantee"]
 
@@ -137,7 +139,7 @@ class Committer:
         vigil: Vigil,
         guarantee: Guarantee | None = None,
     ) -> None:
-        from faust.transport.base import Commit
+        from faust.transport.membership import Commit
 
         self._guarantee: Guarantee = guarantee or AtLeastOnce(
             bridge=bridge,

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from faust._engine.exactlyonce import ExactlyOnce
     from faust._engine.slots import Slot
     from faust.assignor.partition_assignor import Assignment
-    from faust.transport.base import Fetched, TopicInfo
+    from faust.transport.base import TopicInfo
+    from faust.transport.reader import Fetched
 
 __all__ = ["Engine"]
 
@@ -137,7 +138,8 @@ class Engine:
         self._cleaning = in_background(upkeep.run(), "faust-cleaner", host.on_crash)
 
     async def _make_parts(self) -> None:
-        from faust.transport.base import GroupOptions, ReaderOptions
+        from faust.transport.membership import GroupOptions
+        from faust.transport.reader import ReaderOptions
 
         host, conf, connection = self.host, self.conf, self.connection
         transport, bridge, clock = connection.transport, self.bridge, self.clock

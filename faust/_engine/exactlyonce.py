@@ -40,14 +40,9 @@ if TYPE_CHECKING:
     from faust._engine.tasks import Cut, TableCut
     from faust._values import TP
     from faust.settings import Settings
-    from faust.transport.base import (
-        Commit,
-        Membership,
-        Placed,
-        Producer,
-        Transaction,
-        Transport,
-    )
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit, Membership
+    from faust.transport.producer import Placed, Producer, Transaction
 
 __all__ = ["ExactlyOnce"]
 
@@ -284,7 +279,7 @@ class ExactlyOnce:
 
 async def new_producer(transport: Transport, conf: Settings, name: str) -> Producer:
     """On the I/O loop: make a producer for transactions."""
-    from faust.transport.base import ProducerOptions
+    from faust.transport.producer import ProducerOptions
 
     return transport.producer(
         ProducerOptions(

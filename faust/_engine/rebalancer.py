@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from faust._core.clock import Clock
     from faust._core.threads import Bridge
     from faust.assignor.partition_assignor import Assignment, PartitionAssignor
-    from faust.transport.base import Membership, Round, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Membership, Round
 
 __all__ = ["Callbacks", "Rebalancer", "Subscription"]
 
