@@ -1,6 +1,8 @@
 """The host: an app's life, from defined to stopped.
 
-``Host`` has what the engine and the vocabulary need; ``App`` (in ``faust/app``) adds the
+``Host`` has what the engine and the vocabulary need, in layers, a file each: ``connected`` (it
+sends and asks), ``reading`` (it reads, and knows who does), ``rebalances`` (who hears of partitions
+that come and go), and here starting, failing and stopping; ``App`` (in ``faust/app``) adds the
 conveniences that users write with.  The order of a worker's start::
 
     connect -> agents (they call their functions, which say what they read)
@@ -21,23 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 from mode import Service
 
-from faust._engine.clients import Consumer
-from faust._engine.connected import Connected
+from faust._engine.rebalances import Rebalanced
 from faust._engine.registry import Registry
-from faust._engine.stretches import headers_from
-from faust._engine.taskreaders import TaskReaders
 from faust._engine.timers import Background
-from faust._values import TP, Headers, ProcessingGuarantee
-from faust.agents.deadletters import DeadLetters
-from faust.agents.policies import leave_out_undecodable
+from faust._values import ProcessingGuarantee
 from faust.exceptions import BrokerUnavailable, ImproperlyConfigured
 
 if TYPE_CHECKING:
-    from faust._engine.engine import Engine
     from faust._feeds import Feed
-    from faust._machines.effects import Cursor, TaskRun
     from faust.agents.agent import Agent
-    from faust.streams import Stream
     from faust.topics import Topic
 
 __all__ = ["Host"]
@@ -50,13 +44,11 @@ SETTLE_PATIENCE = 5.0
 AWAY_PATIENCE = 5.0
 
 
-class Host(Connected):
+class Host(Rebalanced):
     """An app without its conveniences.
 
     Attributes:
         registry: What was declared.
-        agents: The agents by name.
-        engine: What moves, while it runs as a worker.
     """
 
     abstract = False
@@ -64,12 +56,9 @@ class Host(Connected):
     def __init__(self, *, beacon: Any = None, loop: Any = None) -> None:
         super().__init__(beacon=beacon, loop=loop)
         self.registry = Registry()
-        self.agents: dict[str, Agent] = {}
-        self.engine: Engine | None = None
         self._failure: BaseException | None = None
         self._failure_was_read = False
         self._telling: asyncio.Future[None] | None = None
-        self.needed_topics: list[Topic[Any]] = []
         self.client_only = False
         self.producer_only = False
         #: Unique id of this process in its commits; drawn, unless set (simulation).
@@ -77,17 +66,8 @@ class Host(Connected):
         #: Our transactional id; found in the data directory, unless set (simulation).
         self.transactional_id = ""
         self.failed = asyncio.Event()
-        self.rebalancing_count = 0
-        #: Is a rebalance under way?
-        self.rebalancing = False
-        self._revoked: set[TP] = set()
-        self.consumer = Consumer(self, beacon=self.beacon)
         self._background: Background | None = None
         self._extra_services: list[Any] = []
-        self._streams_of_no_agent: list[Stream[Any]] = []
-        self._task_readers = TaskReaders()
-        #: Dead letters of readers that are no agents.
-        self._letters: dict[str, DeadLetters] = {}
         self._starting_late: asyncio.Task[None] | None = None
         self._ready = False
         #: What starting, or stopping, waits for now, in words.
@@ -96,110 +76,8 @@ class Host(Connected):
 
     # What App provides ------------------------------------------------------------------
 
-    tables: Any
     monitor: Any
     assignor: Any
-
-    # -- what is measured --------------------------------------------------------------------
-
-    def on_sensors_changed(self) -> None:
-        """Other sensors want to know of other things."""
-        self.watch_tables()
-        if self.connection is not None:
-            self._watch_sends(self.connection.outbox)
-
-    def watch_tables(self) -> None:
-        """Let tables tell of every access, where somebody wants to know."""
-        from faust.tables.watched import watch
-
-        for table in self.tables.values():
-            table.check_use()
-            watch(table, sensors=self.sensors.table_hooks is not None)
-
-    def needs_topic(self, topic: Topic[Any]) -> None:
-        """Note a topic that must be there before the group is joined."""
-        if topic.internal and all(known is not topic for known in self.needed_topics):
-            self.needed_topics.append(topic)
-
-    # -- reading ---------------------------------------------------------------------------------
-
-    def subscribe(self, topic: Topic[Any], reader: str) -> Feed:
-        """Read a topic on behalf of a reader."""
-        feed: Feed = self.topics.subscribe(topic, reader or self._task_readers.name(str(topic)))
-        if self._ready and self.engine is None and self.should_process:
-            self._process_from_now_on()
-        return feed
-
-    def read_into(self, topic: Topic[Any], reader: str, feed: Feed) -> None:
-        """Let what a reader reads of a further topic arrive in a feed that it has already."""
-        self.topics.read_into(topic, reader, feed)
-
-    async def headers_from(self, tp: TP, start: int) -> list[tuple[int, Headers]]:
-        """Return offsets and headers of a partition's records, from an offset to its end now."""
-        assert self.connection is not None
-        return await self.connection.bridge.call_io(
-            headers_from, self.connection.transport, tp, start
-        )
-
-    async def until_heard_of(self) -> None:
-        """Return when the group has heard of us once more: who was replaced is never heard."""
-        assert self.engine is not None
-        rebalancer, since = self.engine.rebalancer, self.clock.monotonic()
-        while rebalancer.heard_of <= since:
-            await self.clock.sleep(0.1)
-
-    def _process_from_now_on(self) -> None:
-        """There was nothing to read when the app started; a task of it reads a topic now."""
-        if self._starting_late is None:
-            self._starting_late = asyncio.create_task(self._start_late(), name="faust-starting")
-
-    async def _start_late(self) -> None:
-        try:
-            await self._start_processing()
-        except Exception as exc:
-            self.on_crash(exc)
-
-    def note_stream(self, stream: Stream[Any]) -> None:
-        """Remember a stream that no agent owns."""
-        self._streams_of_no_agent.append(stream)
-
-    def streams(self) -> list[Stream[Any]]:
-        """Return all streams."""
-        found = [s for agent in self.agents.values() for s in agent.streams()]
-        found.extend(stream.forwarded_to or stream for stream in self._streams_of_no_agent)
-        return found
-
-    def committed_position(self, tp: TP) -> int | None:
-        """Return the last offset committed for a partition that is ours."""
-        if self.engine is None:
-            return None
-        for task in self.engine.tasks.values():
-            if tp in task.committed:
-                return task.committed[tp]
-        return None
-
-    async def leaves_out(
-        self, stream: Stream[Any], cursor: Cursor, record: Any, error: Exception
-    ) -> bool:
-        """A record cannot be decoded: put it where the policy says; is it left out?"""
-        app: Any = self
-        return await leave_out_undecodable(app, stream, cursor, record, error, self._letters_of)
-
-    def _letters_of(self, reader: str) -> DeadLetters:
-        app: Any = self
-        return self._letters.setdefault(reader, DeadLetters(app, reader))
-
-    # -- tables that agents share --------------------------------------------------------
-
-    def agents_naming(self, table: str) -> set[str]:
-        """Return the names of the agents whose code refers to a table."""
-        return set() if self.engine is None else self.engine.sharing.agents_naming(table)
-
-    def share_table(self, run: TaskRun, writer: str, others: set[str]) -> None:
-        """These readers write one table: let them into an event one at a time from now on."""
-        if self.engine is not None:
-            active = [task.run for task in self.engine.tasks.values()]
-            self.engine.sharing.learn(run, writer, others, active)
 
     async def start(self) -> None:
         """Start; an app that was stopped can be started again."""
@@ -277,6 +155,24 @@ class Host(Connected):
                 each.cancel()
         if self._failure is not None:
             raise self._failure
+
+    def subscribe(self, topic: Topic[Any], reader: str) -> Feed:
+        """Read a topic on behalf of a reader."""
+        feed = super().subscribe(topic, reader)
+        if self._ready and self.engine is None and self.should_process:
+            self._process_from_now_on()
+        return feed
+
+    def _process_from_now_on(self) -> None:
+        """There was nothing to read when the app started; a task of it reads a topic now."""
+        if self._starting_late is None:
+            self._starting_late = asyncio.create_task(self._start_late(), name="faust-starting")
+
+    async def _start_late(self) -> None:
+        try:
+            await self._start_processing()
+        except Exception as exc:
+            self.on_crash(exc)
 
     async def _settle(self) -> None:
         """Let every agent come to its first iteration: then what it reads is known."""
@@ -410,64 +306,6 @@ class Host(Connected):
         """An agent failed for good."""
         if error is not None:
             self.on_crash(error)
-
-    # -- rebalances ------------------------------------------------------------------------------
-
-    @property
-    def consumer_generation_id(self) -> int:
-        """The group's generation that this worker is in; -1 outside of any."""
-        return -1 if self.engine is None else self.engine.generation
-
-    @property
-    def in_recovery(self) -> bool:
-        """Is anything of what is this worker's still being restored?"""
-        return self.engine is not None and not self.engine.caught_up.is_set()
-
-    def on_rebalance_start(self) -> None:
-        """A rebalance has begun."""
-        self.rebalancing = True
-        self.tables.on_rebalance_start()
-
-    def on_rebalance_return(self) -> None:
-        """It is known what this worker has."""
-        self.rebalancing = False
-
-    def on_rebalance_end(self) -> None:
-        """All of it is being processed."""
-        self.tables.on_actives_ready()
-
-    def on_standbys_ready(self) -> None:
-        """The copies that are kept here have come to what was committed."""
-        self.tables.on_standbys_ready()
-
-    async def on_assigned(self, assigned: set[TP]) -> None:
-        """Partitions came (they are being restored)."""
-        self.rebalancing_count += 1
-        everything = assigned if self.engine is None else self.engine.assigned_partitions()
-        revoked, self._revoked = self._revoked, set()
-        await self.topics.on_partitions_assigned(assigned)
-        await self.tables.on_rebalance(everything, revoked, assigned, self.consumer_generation_id)
-        for agent, tps in self._by_agent(assigned):
-            await agent.on_partitions_assigned(tps)
-
-    async def on_revoked(self, revoked: set[TP]) -> None:
-        """Partitions are about to go."""
-        self._revoked |= revoked
-        self.tables.on_partitions_revoked(revoked)
-        for agent, tps in self._by_agent(revoked):
-            await agent.on_partitions_revoked(tps)
-
-    def _by_agent(self, tps: set[TP]) -> list[tuple[Agent, set[TP]]]:
-        """Return which of these partitions each agent reads, for those that read any."""
-        readers = {topic: self.topics.readers_of(topic) for topic in {tp.topic for tp in tps}}
-        found = (
-            (agent, {tp for tp in tps if agent.name in readers[tp.topic]})
-            for agent in list(self.agents.values())
-        )
-        return [(agent, own) for agent, own in found if own]
-
-    def on_task_started(self, task: Any) -> None:
-        """A task is being processed."""
 
     # -- stopping --------------------------------------------------------------------------------
 
