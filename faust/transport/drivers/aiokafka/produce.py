@@ -66,7 +66,7 @@ class KafkaProducer(Producer):
         self._busy: dict[TP, Line] = {}  # those with batches
         self._backoffs: dict[TP, Backoff] = {}
         self._under_way: UnderWay[Pending] = UnderWay()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._name = options.transactional_id
         self._identity: tuple[int, int] | None = None
         self._asking_identity = False

@@ -18,8 +18,9 @@ without being appended, or out of sequence, or of an epoch that is over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from faust._values import TP
 from faust.exceptions import (
@@ -101,6 +102,25 @@ class TransactionalProducer(KafkaProducer):
     def hand_over(self, tp: TP, builder: Builder) -> asyncio.Future[Placed]:
         """Append a batch inside of the open transaction."""
         return super().produce(tp, builder)
+
+    async def see_through(self, request: Coroutine[Any, Any, int]) -> int:
+        """Await a request of the transaction; it goes on if who waits for it is cancelled.
+
+        `discard` waits for it: brokers before KIP-890 take offsets that arrive behind the end of
+        their transaction, and hold them as undecided for good.
+        """
+        task = asyncio.ensure_future(request)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise BrokerUnavailable("the producer was closed")
+        return task.result()
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; nobody does who was cancelled
 
     async def discard(self) -> None:
         """Forget what is not acknowledged; wait a moment for what is under way."""
@@ -201,8 +221,10 @@ class KafkaTransaction(OneTransaction):
         if membership.group_id not in self._groups:
             await own.add_offsets(membership.group_id)
             self._groups.add(membership.group_id)
-        code = await membership.commit_in_transaction(
-            own.name, (own.producer_id, own.epoch), offsets, generation, self._sent_again
+        code = await self._producer.see_through(
+            membership.commit_in_transaction(
+                own.name, (own.producer_id, own.epoch), offsets, generation, self._sent_again
+            )
         )
         if code in FENCED_PRODUCER:
             await own.fenced(code, "committing offsets")
