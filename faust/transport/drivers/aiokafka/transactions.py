@@ -29,7 +29,6 @@ from faust.exceptions import (
     ImproperlyConfigured,
     TransactionAborted,
 )
-from faust.transport.base import Commit, Membership, Placed, ProducerOptions, Transaction
 from faust.transport.drivers.aiokafka.cluster import Cluster
 from faust.transport.drivers.aiokafka.coordinator import NO_ANSWER
 from faust.transport.drivers.aiokafka.errors import FENCED_PRODUCER, error_for
@@ -37,6 +36,8 @@ from faust.transport.drivers.aiokafka.group import KafkaMembership
 from faust.transport.drivers.aiokafka.lines import Line, Pending
 from faust.transport.drivers.aiokafka.produce import KafkaProducer
 from faust.transport.drivers.aiokafka.transactional_id import TransactionalId
+from faust.transport.membership import Commit, Membership
+from faust.transport.producer import Placed, ProducerOptions, Transaction
 from faust.transport.records import Builder
 from faust.transport.transactions import OneTransaction
 
@@ -49,7 +50,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class TransactionalProducer(KafkaProducer):
-    """See `faust.transport.base.Producer`."""
+    """See `faust.transport.producer.Producer`."""
 
     def __init__(self, cluster: Cluster, options: ProducerOptions) -> None:
         name = options.transactional_id or ""
