@@ -148,17 +148,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a failed send is forgotten by the next commit",
-        OUTBOX,
-        "            error = self._failed\n",
-        "            error, self._failed = self._failed, None\n",
+        "faust/_engine/losses.py",
+        "            topic, error = self._first\n            away",
+        "            (topic, error), self._first = self._first, None\n            away",
         tests=sends("test_after_a_failed_send_no_barrier_ever_passes_again"),
     ),
     Mutant(
         "who asks for one record hides the loss of another",
         OUTBOX,
         "        if error is not None and delivery.claims < delivery.count:\n"
-        "            self._failed",
-        "        if error is not None and not delivery.claims:\n            self._failed",
+        "            self.losses",
+        "        if error is not None and not delivery.claims:\n            self.losses",
         tests=sends("test_who_asks_for_one_record_does_not_hide_the_loss_of_another_in_its_batch"),
     ),
     Mutant(
