@@ -102,7 +102,7 @@ class Worker:
     Attributes:
         name: The machine's name.
         process: The present process, or the last.
-        app: Its app.
+        app: Its app; that of the process before, until it is made.
         failures: Why its processes have ended by themselves.
     """
 
@@ -121,14 +121,23 @@ class Worker:
         return not self.ended and self.process is not None and self.process.alive
 
     @property
+    def live_app(self) -> App | None:
+        """The app of the process that lives, once it is made."""
+        if not self.running or self.app is None or self.process is None:
+            return None
+        return self.app if self.app.writer_id == self.process.name else None
+
+    @property
     def ready(self) -> bool:
         """Is it processing all that is its own?"""
-        return self.running and self.app is not None and not self.app.not_ready_because()
+        app = self.live_app
+        return app is not None and not app.not_ready_because()
 
     @property
     def sources(self) -> list[TP]:
         """The source partitions that it has."""
-        engine = self.app.engine if self.running and self.app is not None else None
+        app = self.live_app
+        engine = None if app is None else app.engine
         return [] if engine is None else [tp for t in engine.tasks.values() for tp in t.sources]
 
 
@@ -308,9 +317,10 @@ class Harness:
         contents: dict[Any, Any] = {}
         twice: list[str] = []
         for worker in self.workers:
-            if not worker.running or worker.app is None:
+            app = worker.live_app
+            if app is None:
                 continue
-            table = worker.app.tables[name]
+            table = app.tables[name]
             for piece in table.slices.values():
                 load_key, load_value = piece.codec.load_key, piece.codec.load_value
                 kept = ((load_key(raw), load_value(data)) for raw, data in piece.store.items())

@@ -185,3 +185,38 @@ def test_a_rolling_restart_of_static_members_moves_nothing(tmp_path: Path, worke
     world, restarts, totals = roll(tmp_path, workers, static=True, replicas=1)
     assert totals == dict(world.sent)
     assert [moves for _, _, moves in restarts] == [[]] * workers
+
+
+def test_a_worker_that_starts_again_is_not_ready_because_it_was_ready_when_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    async def main(loop: SimulationLoop) -> list[bool]:
+        def make_app(env: WorkerEnvironment) -> App:
+            app = App("again", broker=env.broker_url, datadir=env.datadir, **env.settings)
+            app.agent(app.topic("events"))(_pass)
+            return app
+
+        harness = Harness(
+            loop, make_app, seed=7, workers=1, directory=str(tmp_path), settings=SETTINGS
+        )
+        harness.broker.create_topic(TopicSpec("events", 1))
+        (worker,) = harness.workers
+        said = []
+        try:
+            for _ in range(2):
+                harness.start(worker)
+                said.append(worker.ready)
+                while not worker.ready:
+                    await harness.clock.sleep(0.1)
+                harness.kill(worker)
+        finally:
+            await harness.end()
+        return said
+
+    result: Any = run_simulated(main, 7, time_limit=2_000.0)
+    assert result == [False, False]
+
+
+async def _pass(stream: Any) -> None:
+    async for _ in stream:
+        pass
