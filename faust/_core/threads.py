@@ -6,6 +6,10 @@ one loop (`LoopBridge`).  Nothing above asks which of the two it is.
 
 Only whole batches, commits and control calls cross: a crossing costs a wake-up of the other loop
 (tens of microseconds) and must never be paid for a record.
+
+*The end.*  Whoever calls across waits for the answer, and a bridge is stopped when nobody does any
+more.  A call that is late all the same, or still on its way, fails by one error; and what the I/O
+loop has asked of the main one ends with it.  No coroutine is left that nobody awaits.
 """
 
 from __future__ import annotations
@@ -17,7 +21,12 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from faust.exceptions import BrokerUnavailable
+
 __all__ = ["Bridge", "LoopBridge", "ThreadBridge", "awaited_in"]
+
+#: What the I/O loop has asked for may take so long to end when it is cancelled (seconds).
+ASKED_PATIENCE = 5.0
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -32,7 +41,7 @@ class Bridge(ABC):
 
     @abstractmethod
     async def stop(self) -> None:
-        """End the I/O loop; what still runs there is cancelled."""
+        """End the I/O loop; what still runs there is cancelled, and what it has asked for here."""
 
     @abstractmethod
     def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
@@ -40,11 +49,18 @@ class Bridge(ABC):
 
     @abstractmethod
     def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-        """From the main loop: run ``fun(*args)`` on the I/O loop, soon and in order."""
+        """From the main loop: run ``fun(*args)`` on the I/O loop, soon and in order.
+
+        Does nothing once the bridge is stopped.
+        """
 
     @abstractmethod
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        """From the main loop: run a coroutine on the I/O loop and wait for its result."""
+        """From the main loop: run a coroutine on the I/O loop and wait for its result.
+
+        Raises:
+            BrokerUnavailable: the bridge is stopped, or was before there was a result.
+        """
 
     @abstractmethod
     async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
@@ -59,12 +75,13 @@ class LoopBridge(Bridge):
     """Both sides on one loop: what a simulation uses."""
 
     _loop: asyncio.AbstractEventLoop
+    _stopped = False
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._stopped = asyncio.get_running_loop(), False
 
     async def stop(self) -> None:
-        return
+        self._stopped = True
 
     def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         self._loop.call_soon(fun, *args)
@@ -72,9 +89,15 @@ class LoopBridge(Bridge):
     post_io = post_main
 
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        self._check()
         return await fun(*args)
 
-    call_main = call_io
+    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        return await fun(*args)
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise _disconnected()
 
     async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return fun(*args)
@@ -88,6 +111,8 @@ class ThreadBridge(Bridge):
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        #: What the I/O loop waits for on the main one.
+        self._asked: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         self._main = asyncio.get_running_loop()
@@ -113,18 +138,50 @@ class ThreadBridge(Bridge):
         if thread is not None:
             self._io.call_soon_threadsafe(self._io.stop)
             await self._main.run_in_executor(None, thread.join)
+            await self._end_asked()
+
+    async def _end_asked(self) -> None:
+        asked = self._asked - {asyncio.current_task()}
+        for task in asked:
+            if not task.cancelling():  # by who has asked, when it was cancelled
+                task.cancel()
+        if asked:
+            await asyncio.wait(asked, timeout=ASKED_PATIENCE)
 
     def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
         _post(self._main, fun, *args)
 
     def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-        _post(self._io, fun, *args)
+        if self._thread is not None:
+            _post(self._io, fun, *args)
 
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        return await asyncio.wrap_future(_submit(self._io, fun, *args))
+        if self._thread is None:
+            raise _disconnected()
+        try:
+            return await asyncio.wrap_future(_submit(self._io, fun, *args))
+        except asyncio.CancelledError:
+            if self._stopped_under(asyncio.current_task()):
+                raise _disconnected() from None
+            raise
+
+    def _stopped_under(self, task: asyncio.Task[Any] | None) -> bool:
+        """Was what this task waits for cancelled by `stop`, and not the task itself?"""
+        return self._thread is None and task is not None and not task.cancelling()
 
     async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        return await asyncio.wrap_future(_submit(self._main, fun, *args))
+        return await asyncio.wrap_future(_submit(self._main, self._answer, fun, args))
+
+    async def _answer(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], args: tuple[*Ts]
+    ) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asked.add(task)
+        try:
+            return await fun(*args)
+        finally:
+            self._asked.discard(task)
 
     async def offload(self, fun: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, fun, *args)
@@ -139,6 +196,10 @@ async def awaited_in(
     if loop is asyncio.get_running_loop():
         return await fun(*args)
     return await asyncio.wrap_future(_submit(loop, fun, *args))
+
+
+def _disconnected() -> BrokerUnavailable:
+    return BrokerUnavailable("this app is not connected to its broker any more: it was stopped")
 
 
 def _post(loop: asyncio.AbstractEventLoop, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:

@@ -148,3 +148,6 @@ class AtLeastOnce:
 
     async def abandon(self) -> None:
         """What was produced last does not count: it is taken back, or written again."""
+
+    def end(self) -> None:
+        """Nothing is sent by anybody who is not waited for."""

@@ -100,6 +100,9 @@ class Guarantee(Protocol):
     async def abandon(self) -> None:
         """What was produced last does not count."""
 
+    def end(self) -> None:
+        """The worker stops: what is abandoned from now on is not worth a word to the broker."""
+
 
 class Committer:
     """Commits the tasks of one worker.
@@ -165,6 +168,9 @@ class Committer:
         self._consumer = consumer
         self._sequence = 0
         self._lock = asyncio.Lock()
+        #: What goes on behind a shield, until `end`.
+        self._under_way: set[asyncio.Task[bool]] = set()
+        self._ended = False
         #: What was sent last, as long as nobody knows whether it is committed.
         self._doubt: dict[Cut, TaskEntry] = {}
         #: What sensors know of the commit under way.
@@ -233,14 +239,32 @@ class Committer:
         if self._guarantee.forgiving:
             return await self._commit_all(tasks)
         # Who is cancelled in the middle of a transaction must not leave anybody in doubt of it.
-        work = asyncio.ensure_future(self._commit_all(tasks))
-        work.add_done_callback(_look_at)
+        work = asyncio.create_task(self._commit_all(tasks), name="faust-commit")
+        self._under_way.add(work)
+        work.add_done_callback(self._over)
         return await asyncio.shield(work)
+
+    def _over(self, work: asyncio.Task[bool]) -> None:
+        self._under_way.discard(work)
+        if not work.cancelled():
+            work.exception()  # who was cancelled does not ask any more how it has ended
 
     async def idle(self) -> None:
         """Wait until no commit is under way, also none whose task was cancelled meanwhile."""
         async with self._lock:
             return
+
+    async def end(self) -> None:
+        """Stopping has had its time: what is under way is cancelled, and nothing begins any more.
+
+        What it was for does not count here.  Whoever has the tasks next finds out what became of
+        it, and this worker has nothing left that goes on, or asks anything of the broker.
+        """
+        self._ended = True
+        self._guarantee.end()
+        for work in self._under_way:
+            work.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def look_after_changelogs(self, tasks: Sequence[ActiveTask]) -> None:
         """See that the changelogs are what we take them for; not while a commit is under way.
@@ -249,11 +273,13 @@ class Committer:
             BrokerError: that is not known, or we are not in the group any more.
         """
         async with self._lock:
-            if self._generation() >= 0 and not self._doubt:
+            if self._generation() >= 0 and not self._doubt and not self._ended:
                 await self._vigil.look(tasks)
 
     async def _commit_all(self, tasks: Sequence[ActiveTask]) -> bool:
         async with self._lock:
+            if self._ended:
+                return False
             if self._generation() < 0:
                 self.trying = False
                 return False  # whatever we have is not ours: a broker might not even fence it
@@ -503,9 +529,3 @@ def _merged(
 ) -> dict[str, dict[str, int]]:
     """Readers and topics that are absent now keep their entries, until a command drops them."""
     return {name: {**old.get(name, {}), **new.get(name, {})} for name in {**old, **new}}
-
-
-def _look_at(work: asyncio.Future[bool]) -> None:
-    """Who was cancelled does not ask any more how a commit has ended."""
-    if not work.cancelled():
-        work.exception()

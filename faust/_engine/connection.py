@@ -205,10 +205,12 @@ class Connection:
         except TimeoutError:
             raise ProducerSendError("messages could not be delivered: no broker answers") from None
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self.bridge.call_io(self._close)
-            await self.bridge.stop()
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await self.bridge.call_io(self._close)
+            finally:
+                await self.bridge.stop()
 
     async def _close(self) -> None:
         await self.producer.close()

@@ -307,7 +307,8 @@ class Engine:
         try:
             self.infos = await self.bridge.call_io(self._declarations.ensure)
         except Exception as exc:
-            await self._crash(exc)
+            if not self._stopped:
+                await self._crash(exc)
             return
         for info in self.infos.values():
             self.connection.outbox.learn(info.name, info.partitions, info.topic_id)
@@ -375,6 +376,8 @@ class Engine:
         await self.state.release(added)
         await self.manager.take_on(added, assignment, generation)
         await self.state.follow(assignment)
+        if self.manager.closed:
+            return
         if self._following is None:
             self._following = in_background(
                 self.followers.run(), "faust-followers", self.host.on_crash
@@ -507,6 +510,7 @@ class Engine:
             BrokerUnavailable: the last commit was not made; its events will be processed again.
         """
         self._stopped = True
+        self.manager.close()
         for background in self.background_tasks():
             background.cancel()
             await asyncio.gather(background, return_exceptions=True)
@@ -522,6 +526,8 @@ class Engine:
             if not crashed:
                 logger.error("The last commit failed: %s", exc)
         finally:
+            if hasattr(self, "committer"):
+                await self.committer.end()
             if hasattr(self, "state"):
                 await self.state.stop()
             await self._leave()

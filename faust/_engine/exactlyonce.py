@@ -11,15 +11,18 @@ its outputs.
 
 *Its outcome is unknown*: the next `begin` of the same producer decides it, and then the commit is
 looked up.  Until that is known the cut is neither committed nor put back, and nothing else is.
+
+*The worker stops before it has ended*: `end`.  It is aborted if that can be said in time, and
+otherwise by the broker's time-out, or by whoever begins next with the same transactional id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from faust._engine.changelogs import ChangelogReplaced, Changelogs, Watched
 from faust.exceptions import (
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
 __all__ = ["ExactlyOnce"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 #: Seconds after which the broker aborts an open transaction.
 TRANSACTION_TIMEOUT = 10.0
@@ -86,6 +92,9 @@ class ExactlyOnce:
         self._transaction: Transaction | None = None
         self._packed: Packed | None = None
         self._placed: list[Placed] = []
+        #: On the I/O loop: one step at a time, also where whoever has asked for it is cancelled.
+        self._step = asyncio.Lock()
+        self._ended = False
 
     #: May a cut be undone whose outcome is not known?  (Its outputs would be there twice.)
     forgiving = False
@@ -102,13 +111,31 @@ class ExactlyOnce:
             BrokerUnavailable: the broker does not answer.
             StopError: it has no transactions, or we may not use them.
         """
-        await self._bridge.call_io(self._begin)
+        await self._call_io(self._begin)
         await self.abandon()
+
+    def end(self) -> None:
+        """From now on what is given up is not aborted by whoever gives it up, but by `close`."""
+        self._ended = True
 
     async def close(self) -> None:
         """End the producer; an open transaction is aborted."""
+        self.end()
         await self.abandon()
-        await self._bridge.call_io(self._producer.close)
+        await self._call_io(self._close)
+
+    async def _close(self) -> None:
+        await self._abort()
+        await self._producer.close()
+
+    async def _call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        return await self._bridge.call_io(self._alone, fun, args)
+
+    async def _alone(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], args: tuple[*Ts]
+    ) -> T:
+        async with self._step:
+            return await fun(*args)
 
     def check(self) -> None:
         """Look whether anything that was sent outside of events is lost.
@@ -138,7 +165,7 @@ class ExactlyOnce:
         if lost:
             self._leave_out(cuts, lost)
         packed = self._packed = self._outbox.pack(outputs)
-        failed = await self._bridge.call_io(self._append, packed.deliveries, tables)
+        failed = await self._call_io(self._append, packed.deliveries, tables)
         if failed:
             self._leave_out(cuts, packed.failed(failed))
 
@@ -216,7 +243,7 @@ class ExactlyOnce:
             RejoinError, FencedMember, ProducerFenced, TransactionAborted: nothing was committed.
             BrokerUnavailable: the outcome is unknown.
         """
-        await self._bridge.call_io(self._commit, offsets, generation)
+        await self._call_io(self._commit, offsets, generation)
         return {}
 
     async def _commit(self, offsets: dict[TP, Commit], generation: int) -> None:
@@ -241,7 +268,7 @@ class ExactlyOnce:
         Raises:
             RetryableError: the broker does not answer; it is still in doubt.
         """
-        return await self._bridge.call_io(self._decide, tps)
+        return await self._call_io(self._decide, tps)
 
     async def _decide(self, tps: list[TP]) -> dict[TP, Commit]:
         if self._transaction is None:
@@ -261,7 +288,12 @@ class ExactlyOnce:
         packed, self._packed = self._packed, None
         if packed is not None:
             packed.unpack()
-        await self._bridge.call_io(self._abort)
+        if not self._ended:
+            await self._call_io(self._abort)
+        elif packed is not None:
+            unknown = ProducerSendError("the app was stopped, and whether it was sent is unknown")
+            for output in packed.outputs:
+                output.fail(unknown)
 
     async def _abort(self) -> None:
         transaction, self._transaction = self._transaction, None

@@ -19,6 +19,7 @@ from faust._engine.deliveries import Delivery, FutureMessage, LateMessage, wake
 from faust._engine.losses import Losses
 from faust._engine.targets import OutboxTarget, Partitioner
 from faust._values import TP, Headers
+from faust.exceptions import ProducerSendError
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
@@ -31,6 +32,8 @@ _NONE: list[tuple[str, bytes]] = []
 
 #: Bytes under way above which senders wait.
 MAX_UNDER_WAY = 32 << 20
+#: How long a message that was sent before its topic was known is waited for at the end (seconds).
+LATE_PATIENCE = 10.0
 
 
 class Outbox:
@@ -370,15 +373,24 @@ class Outbox:
             if not target.partitions:
                 await self.prepare(target)
             sent.bind(self.append(target, partition, key, value, when, headers))
+        except asyncio.CancelledError:
+            why = ProducerSendError("the app was stopped before a broker told of the topic")
+            self.losses.may_be(target.name, sent.fail(why))
+            raise
         except Exception as exc:
             self.losses.may_be(target.name, sent.fail(exc))
 
     # -- the end -------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Send what is open, wait for what is under way (its failures are in its futures)."""
+        """Send what is open, wait for what is under way (its failures are in its futures).
+
+        Raises:
+            ProducerSendError: some of it cannot be delivered, and that ends the app.
+        """
         if self._courier is not None and self.open:
             try:
+                await self._end_late()
                 await self.barrier()
             finally:
                 self.open = False
@@ -387,7 +399,19 @@ class Outbox:
                     self._timer.cancel()
                     self._timer = None
                 self._loop = None
+                await self._drop_late()
                 self.losses.close()
+
+    async def _end_late(self) -> None:
+        """What waits for its topic gets it soon, or never."""
+        if self._late:
+            await asyncio.wait(set(self._late), timeout=LATE_PATIENCE)
+        await self._drop_late()
+
+    async def _drop_late(self) -> None:
+        for each in self._late:
+            each.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self._waiting)} batches, {self._bytes} bytes under way>"

@@ -101,7 +101,8 @@ class Rebalancer:
         self._static = static
         self._session_timeout = session_timeout
         self._revoke_patience = revoke_patience
-        self._late: set[asyncio.Future[None]] = set()
+        #: Calls to the main loop that let it give tasks up; a blocked one answers late.
+        self._giving_up: set[asyncio.Future[None]] = set()
         self._callbacks = callbacks
         self._holdings = Holdings()
         self.lags: Mapping[TaskId, int] = {}
@@ -184,9 +185,10 @@ class Rebalancer:
         not: it is expected back.
         """
         self._stopping = True
-        for task in self._tasks:
+        running = [*self._tasks, *self._giving_up]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         if self._static and self.owned:
             logger.info(
                 "A static member does not leave the group: its %d tasks wait for it for %.0f s "
@@ -273,9 +275,13 @@ class Rebalancer:
         giving_up = asyncio.ensure_future(
             self._bridge.call_main(self._callbacks.revoke, revoked, "rebalance")
         )
+        self._giving_up.add(giving_up)
+        giving_up.add_done_callback(self._giving_up.discard)
         waiting = asyncio.ensure_future(self._clock.sleep(self._revoke_patience))
-        await asyncio.wait({giving_up, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait({giving_up, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         if giving_up.done():
             giving_up.result()
             return
@@ -284,8 +290,6 @@ class Rebalancer:
             "do not count, and will be processed by other workers", len(revoked),
         )  # fmt: skip
         self._callbacks.disown(revoked)
-        self._late.add(giving_up)
-        giving_up.add_done_callback(self._late.discard)
 
     async def _join(self, reason: str) -> tuple[Assignment, int]:
         self._joining = True

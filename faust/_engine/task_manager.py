@@ -49,6 +49,7 @@ class TaskManager:
     Attributes:
         tasks: The tasks that are active here.
         starting: Tasks that are being restored.
+        closed: Nothing is started any more.
     """
 
     _fetcher: Fetcher
@@ -67,6 +68,7 @@ class TaskManager:
     ) -> None:
         self.tasks: dict[TaskId, ActiveTask] = {}
         self.starting: dict[TaskId, asyncio.Task[None]] = {}
+        self.closed = False
         self._host = host
         self._bridge = bridge
         self._sharing = sharing
@@ -95,6 +97,8 @@ class TaskManager:
         }
         if changed:
             await self.give_up(changed)
+        if self.closed:
+            return
         for task_id in sorted(changed.union(added)):
             self._recovery.expect(task_id, self._state.tables_of(task_id).values())
         for task_id in sorted(changed.union(added)):
@@ -272,6 +276,10 @@ class TaskManager:
                 piece.store.close()
         if self.tasks.get(task.id) is task:
             del self.tasks[task.id]
+
+    def close(self) -> None:
+        """Start nothing any more, whatever is assigned: the worker stops."""
+        self.closed = True
 
     async def drop_all(self) -> None:
         """Close all without a commit: whatever is not committed will be done by others."""

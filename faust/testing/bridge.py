@@ -36,6 +36,16 @@ class CrossingBridge(LoopBridge):
 
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """As between threads: the far side has a task of its own, and is cancelled later."""
+        self._check()
+        return await self._call_far(fun, args)
+
+    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        """The same in the other direction."""
+        return await self._call_far(fun, args)
+
+    async def _call_far(
+        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], args: tuple[*Ts]
+    ) -> T:
         near: asyncio.Future[T] = self._loop.create_future()
         far = self._loop.create_task(self._there_and_back(near, fun, args))
         self._far.add(far)
@@ -45,8 +55,6 @@ class CrossingBridge(LoopBridge):
         except asyncio.CancelledError:
             self._loop.call_soon(far.cancel)
             raise
-
-    call_main = call_io
 
     async def _there_and_back(
         self, near: asyncio.Future[Any], fun: Callable[..., Coroutine[Any, Any, Any]], args: Any

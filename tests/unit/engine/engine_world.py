@@ -29,7 +29,14 @@ class World:
         self.name = f"engine-{next(_numbers)}"
 
     def app(self, **settings: Any) -> faust.App:
-        """Make an app."""
+        """Make an app in virtual time, both sides of it on one loop."""
+        app = self.real_app(**settings)
+        app.clock = VirtualClock.current()
+        app.make_bridge = LoopBridge
+        return app
+
+    def real_app(self, **settings: Any) -> faust.App:
+        """Make an app in real time, with its two threads."""
         given = {
             "broker": f"memory://{self.name}",
             "web_enabled": False,
@@ -38,10 +45,7 @@ class World:
             "datadir": str(self.directory / "data"),
             **settings,
         }
-        app = faust.App("shop", **given)
-        app.clock = VirtualClock.current()
-        app.make_bridge = LoopBridge
-        return app
+        return faust.App("shop", **given)
 
     @property
     def broker(self) -> MemoryBroker:
