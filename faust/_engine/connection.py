@@ -191,7 +191,7 @@ class Connection:
         """Send what was given to us, then disconnect.
 
         Arguments:
-            patience: Seconds that each of the two may take; ``None``: what sending may take anyhow.
+            patience: Seconds that each step may take; ``None``: what sending may take anyhow.
 
         Raises:
             ProducerSendError: some of it was not delivered.
@@ -206,17 +206,22 @@ class Connection:
             raise ProducerSendError("messages could not be delivered: no broker answers") from None
         finally:
             try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(patience):
-                        await self.bridge.call_io(self._close)
+                await self.bridge.call_io(self._close, patience)
             finally:
                 await self.bridge.stop()
 
-    async def _close(self) -> None:
-        await self.producer.close()
-        if self.changelog_producer is not self.producer:
-            await self.changelog_producer.close()
-        await self.transport.close()
+    async def _close(self, patience: float | None) -> None:
+        """On the I/O loop: close all, and leave nothing half closed where there is no time."""
+        try:
+            for producer in dict.fromkeys((self.producer, self.changelog_producer)):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await producer.close()
+                producer.abandon()
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self.transport.close()
 
 
 def transport_class(scheme: str) -> Any:

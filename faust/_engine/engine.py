@@ -546,6 +546,8 @@ class Engine:
         except TimeoutError:
             logger.warning("The group was not told that this worker leaves: no broker answers")
         finally:
+            if self.exactly_once is not None:
+                self.exactly_once.drop()
             if self._slot is not None:
                 self._slot.release()
 

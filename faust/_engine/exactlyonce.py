@@ -128,6 +128,10 @@ class ExactlyOnce:
         await self._abort()
         await self._producer.close()
 
+    def drop(self) -> None:
+        """There is no time left: whatever is still to be sent is not sent any more."""
+        self._bridge.post_io(self._producer.abandon)
+
     async def _call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         return await self._bridge.call_io(self._alone, fun, args)
 
