@@ -317,22 +317,21 @@ class Committer:
 
     async def _finish(self, cuts: Sequence[Cut], committed: dict[Cut, TaskEntry]) -> None:
         """What is committed counts; the rest is dirty again."""
-        if committed:
-            self._guarantee.succeeded()
-        else:
-            await self._guarantee.abandon()
+        if not committed:
+            await self._undo(cuts)
+            return
+        self._guarantee.succeeded()
         broken: OSError | None = None
         for cut in cuts:
             if cut in committed:
                 broken = self._apply(cut, committed[cut]) or broken
             else:
                 cut.undo()
-        if committed:
-            self.last_progress = self._clock.monotonic()
-            self.trying = False
-            offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
-            self._sensors.on_commit_completed(self._consumer, self._begun, offsets)
-            self._on_committed(offsets)
+        self.last_progress = self._clock.monotonic()
+        self.trying = False
+        offsets = {tp: at for cut in committed for tp, at in cut.positions.items()}
+        self._sensors.on_commit_completed(self._consumer, self._begun, offsets)
+        self._on_committed(offsets)
         if broken is not None:
             raise broken
 
@@ -349,9 +348,11 @@ class Committer:
         return False
 
     async def _undo(self, cuts: Sequence[Cut]) -> None:
-        await self._guarantee.abandon()
-        for cut in cuts:
-            cut.undo()
+        try:
+            await self._guarantee.abandon()
+        finally:
+            for cut in cuts:
+                cut.undo()
 
     # 1 -------------------------------------------------------------------------------
 

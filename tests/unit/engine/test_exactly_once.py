@@ -842,6 +842,46 @@ async def test_a_worker_that_stops_commits_what_is_finished(world: World) -> Non
     assert committed(world, app) == 1
 
 
+@pytest.mark.parametrize(
+    ("fails", "hangs"),
+    [
+        ("", "txn_offsets"), ("", "txn_commit"),
+        ("txn_offsets", "txn_abort"), ("txn_commit", "begin"), ("txn_commit", "committed"),
+    ],
+)  # fmt: skip
+def test_who_waits_for_a_message_hears_of_it_when_the_worker_stops_before_its_commit_ends(
+    world: World, fails: str, hangs: str
+) -> None:
+    """It waited for ever, as the commit did behind its shield, or what was in doubt."""
+
+    @virtual
+    async def flow() -> None:
+        app = exact(world, broker_request_timeout=3600)
+        source, sink = topics(app)
+        sent: list[Any] = []
+
+        @app.agent(source, name="sends")
+        async def sends(stream: Any) -> None:
+            async for value in stream:
+                sent.append(await sink.send(value=value))
+
+        await app.start()
+        await until(lambda: committed(world, app) == 0)
+        if fails:
+            world.broker.faults.fail(fails, BrokerUnavailable("lost"))
+        world.broker.faults.black_hole(hangs)
+        await source.send(value="a")
+        await until(lambda: sent and app.engine.committer.trying)
+        await asyncio.sleep(10)
+        await app.stop()
+        assert isinstance(app.failure, BrokerUnavailable)
+        async with asyncio.timeout(1):
+            with pytest.raises(ProducerSendError):
+                await sent[0]
+
+    flow()
+
+
 @virtual
 async def test_a_worker_starts_again_with_the_same_transactional_id(world: World) -> None:
     names: list[str] = []
