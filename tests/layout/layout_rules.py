@@ -115,4 +115,4 @@ ALWAYS_LAZY = ("rocksdict",)
 #: Decisions have no clock, no loop, no log and no other thread.
 NOT_IN_DECISIONS = ("asyncio", "concurrent", "logging", "random", "threading", "time")
 
-MAX_LINES = 1000
+MAX_LINES = 600
