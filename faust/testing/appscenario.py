@@ -41,7 +41,7 @@ class Outcome:
 
     def __init__(self, scenario: AppScenario, harness: Harness) -> None:
         self.events = scenario.events
-        self.workers = [w.app for w in harness.workers if w.running and w.app is not None]
+        self.workers = [w.live_app for w in harness.workers if w.live_app is not None]
         self._scenario = scenario
         self._harness = harness
         self.findings: list[str] = []

@@ -2,25 +2,28 @@
 
 What crosses between the real loops is on its way for a while, in which other things happen; who
 gives up waiting does not wait until the other side has noticed; and a thread does what it was
-given whether or not anybody still wants it.  All of that is so here, too.
+given whether or not anybody still wants it.  All of that is so here, too.  And each side goes on
+while the other is blocked (`faust.testing.processes`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from random import Random
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from faust._core.threads import LoopBridge
+from faust.testing.processes import beside, in_front
 
 __all__ = ["CrossingBridge"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: The longest that a thread works on what it was given (virtual seconds).
-WORK = 0.02
+#: The longest that a thread works on what it was given, as a rule and rarely (virtual seconds).
+WORK, LONG_WORK = 0.02, 1.0
 
 
 class CrossingBridge(LoopBridge):
@@ -34,7 +37,21 @@ class CrossingBridge(LoopBridge):
         self._random = random
         self._far: set[asyncio.Task[Any]] = set()
 
+    def post_main(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+        self._loop.call_soon(fun, *args, context=in_front())
+
+    def post_io(self, fun: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+        self._loop.call_soon(fun, *args, context=beside())
+
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        return await self._call(beside(), fun, *args)
+
+    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        return await self._call(in_front(), fun, *args)
+
+    async def _call(
+        self, there: Context, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts
+    ) -> T:
         """As between threads: the far side has a task of its own, and is cancelled later."""
         self._check()
         return await self._call_far(fun, args)
@@ -47,7 +64,7 @@ class CrossingBridge(LoopBridge):
         self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], args: tuple[*Ts]
     ) -> T:
         near: asyncio.Future[T] = self._loop.create_future()
-        far = self._loop.create_task(self._there_and_back(near, fun, args))
+        far = self._loop.create_task(self._there_and_back(near, fun, args), context=there)
         self._far.add(far)
         far.add_done_callback(self._far.discard)
         try:
@@ -95,6 +112,10 @@ class CrossingBridge(LoopBridge):
                 if not done.done():
                     done.set_result(result)
 
-        delay = self._random.random() * WORK if self._random.random() < 0.3 else 1e-6
-        self._loop.call_later(delay, work)
+        self._loop.call_later(self._work_time(), work, context=beside())
         return await done
+
+    def _work_time(self) -> float:
+        chance = self._random.random()
+        most = LONG_WORK if chance < 0.01 else WORK if chance < 0.3 else 1e-6
+        return max(self._random.random() * most, 1e-6)

@@ -1,5 +1,5 @@
 """What a broker does to its logs and groups in the course of time, done now: retention, compaction,
-members that are forgotten, partitions that are added.
+members that are forgotten, partitions that are added, changelogs that are deleted.
 
 Nothing here goes beyond what a cluster may do.  Retention takes source records that are committed.
 Compaction takes what is older than the changelog's compaction lag (a day): here, what lies below
@@ -15,8 +15,9 @@ from faust._machines.metadata import decode
 from faust._values import TP
 from faust.exceptions import UnknownMember
 from faust.testing.harness import Harness
+from faust.transport.base import TopicSpec
 
-__all__ = ["compact", "forget_member", "grow", "truncate"]
+__all__ = ["compact", "delete_changelog", "forget_member", "grow", "members", "truncate"]
 
 
 def truncate(harness: Harness, group_id: str, topics: Iterable[str]) -> int:
@@ -57,15 +58,41 @@ def _committed_positions(harness: Harness, group_id: str) -> dict[TP, int]:
     return found
 
 
-def forget_member(harness: Harness, group_id: str, random: Random) -> bool:
-    """Let the group forget one of its members, who is not told; return whether there was one."""
-    groups = harness.broker.groups
-    group = groups.group(group_id)
-    members = sorted(group.members)
-    if not members:
+def delete_changelog(harness: Harness, group_id: str, random: Random) -> bool:
+    """Delete a changelog, and in half of all cases make it anew; return whether there was one.
+
+    From then on the broker creates no topic that it does not know, as on most clusters: one that is
+    created by whoever looks at it first has not the partitions that it must have.
+    """
+    broker = harness.broker
+    broker.auto_create = False
+    prefix = f"{group_id}-"
+    changelogs = [
+        name
+        for name in sorted(broker.describe(None))
+        if name.startswith(prefix) and name.endswith("-changelog")
+    ]
+    if not changelogs:
         return False
+    name = random.choice(changelogs)
+    topic = broker.topic(name)
+    spec = TopicSpec(name, len(topic.logs), config=topic.config)
+    broker.delete_topic(name)
+    if random.random() < 0.5:
+        broker.create_topic(spec)
+    return True
+
+
+def members(harness: Harness, group_id: str) -> list[str]:
+    """Return the ids of a group's members."""
+    return sorted(harness.broker.groups.group(group_id).members)
+
+
+def forget_member(harness: Harness, group_id: str, member_id: str) -> bool:
+    """Let the group forget a member, who is not told; return whether there was one."""
+    groups = harness.broker.groups
     try:
-        group.leave(random.choice(members), now=harness.clock.monotonic())
+        groups.group(group_id).leave(member_id, now=harness.clock.monotonic())
     except UnknownMember:  # it has just been expired
         return False
     groups.notify(group_id)

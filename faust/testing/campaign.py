@@ -22,6 +22,7 @@ from random import Random
 from typing import NamedTuple
 
 from faust.testing import reliability
+from faust.testing.aims import Aims
 from faust.testing.crashpoints import CrashPoint, crash_points
 from faust.testing.plan import Plan
 from faust.testing.report import Report
@@ -35,9 +36,13 @@ __all__ = ["Totals", "main"]
 #: Seconds between two lines that say how far it is.
 REPORT_INTERVAL = 20.0
 #: So many rounds of runs without one more hit at a point that needs it, and the rest is given up.
-VAIN_ROUNDS = 3
-#: Runs of a round, for each process.
-ROUND = 25
+VAIN_ROUNDS = 5
+#: Runs of a round.
+ROUND = 50
+#: Seed of the first run that is aimed at points.
+FIRST_AIMED = 1_000_000
+#: So few points that need hits are named after each round.
+FEW = 60
 
 
 class Job(NamedTuple):
@@ -223,26 +228,33 @@ class _Progress:
 
 def _every_point(times: int, processes: int) -> int:
     """Crash at each point until it was hit so often; return 1 if a run has findings, or if a point
-    was not hit that is not known for it."""
+    was not hit that is not known for it, or one was that is."""
     total = Totals()
-    points = _points()
+    aims = Aims(_points(), times, UNREACHABLE)
     context = multiprocessing.get_context("spawn")
     vain = 0
     with context.Pool(processes, maxtasksperchild=100) as pool:
-        while vain < VAIN_ROUNDS:
-            needy = tuple(point for point in points if total.points[point] < times)
-            before = sum(total.points[point] for point in needy)
-            first = 1_000_000 + total.runs
-            aim = sum(1 << bit for bit, point in enumerate(points) if point in needy)
-            jobs = [Job(first + n, None, None, aim) for n in range(ROUND * processes)]
-            for report in pool.imap(run, jobs) if needy else ():
+        while (needy := aims.needy()) and vain < VAIN_ROUNDS:
+            first = FIRST_AIMED + total.runs
+            jobs = [Job(seed, *aims.next(seed)) for seed in range(first, first + ROUND)]
+            before = sum(aims.hits[point] for point in needy)
+            for report in pool.imap(run, jobs):
                 total.add(report)
+                aims.add(report)
                 if report.findings:
                     print(f"crashing at points:\n{report}", flush=True)
-            vain = vain + 1 if sum(total.points[point] for point in needy) == before else 0
-            print(f"{total.runs} runs, {len(needy)} points to go", file=sys.stderr, flush=True)
+            vain = vain + 1 if sum(aims.hits[point] for point in needy) == before else 0
+            _say_what_is_left(total.runs, aims, times)
     print(total.describe(points=True))
-    missed = [p for p in points if total.points[p] < times and str(p) not in UNREACHABLE]
-    for point in missed:
-        print(f"hit {total.points[point]} times only: {point}")
-    return 1 if total.failed or missed else 0
+    for point in aims.needy():
+        print(f"hit {aims.hits[point]} times only: {point}")
+    for point in aims.wrongly_listed():
+        print(f"hit {aims.hits[point]} times, and known to be unreachable: {point}")
+    return 1 if total.failed or aims.needy() or aims.wrongly_listed() else 0
+
+
+def _say_what_is_left(runs: int, aims: Aims, times: int) -> None:
+    needy = aims.needy()
+    print(f"{runs} runs, {len(needy)} points to go", file=sys.stderr, flush=True)
+    for point in needy if len(needy) <= FEW else ():
+        print(f"  {aims.hits[point]:2} of {times}: {point}", file=sys.stderr, flush=True)

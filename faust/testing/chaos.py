@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
 from faust.testing import brokerfaults
-from faust.testing.crashpoints import CrashPoint, crash_points, phase_of, points_of
+from faust.testing.ambush import Ambushes
+from faust.testing.crashpoints import CrashPoint, phase_of
 from faust.testing.harness import Harness, Worker
 from faust.testing.network import Weather
 from faust.testing.plan import Plan
-from faust.testing.processes import Step
 from faust.testing.scenario import Scenario
 
 __all__ = ["Chaos"]
 
 #: How long a crash at a chosen point is waited for (virtual seconds).
 AMBUSH_PATIENCE = 5.0
+#: So much time passes by at most while nobody runs: topics keep their records for a week (seconds).
+MOST_PASSED = 5 * 86_400.0
 
 
 class Chaos:
@@ -44,14 +46,11 @@ class Chaos:
         self.points: Counter[CrashPoint] = Counter()
         self.kills: Counter[str] = Counter()
         self.random = Random(harness.seed + 2)
-        self._table = crash_points()
-        self._targets = sorted(set(self._table.values()))
+        self._weights = {**plan.weights, **({} if plan.gentle else scenario.faults)}
+        self._ambushes = Ambushes(harness)
         self._next_target = plan.target
-        self._armed: tuple[frozenset[CrashPoint], float] | None = None
-        self._is_fresh = False
         self._pending: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
-        harness.loop.on_turn = self._on_turn
 
     async def run(self) -> None:
         """Start the workers; let things go wrong for as long as the plan says."""
@@ -71,7 +70,7 @@ class Chaos:
     async def heal(self) -> None:
         """Let everything be well again."""
         harness = self.harness
-        self._armed = None
+        self._ambushes.clear()
         await asyncio.gather(*self._pending)
         harness.network.weather = Weather(latency=0.003, slow=0.0)
         harness.network.cut_off.clear()
@@ -109,7 +108,8 @@ class Chaos:
             await self.harness.clock.sleep(1.0)
 
     def _start(self, worker: Worker) -> None:
-        if worker.starts and self.random.random() < 0.3 and not self.plan.gentle:
+        wipes = worker.starts and self.random.random() < 0.3 and not self.plan.gentle
+        if wipes and not self.harness.shares_disk:
             self.faults["new disk"] += 1
             self.harness.disk(worker).wipe()
         self.harness.start(worker)
@@ -117,8 +117,7 @@ class Chaos:
     # -- one fault ---------------------------------------------------------------------------
 
     async def _something(self) -> None:
-        names = list(self.plan.weights)
-        name = self.random.choices(names, [self.plan.weights[n] for n in names])[0]
+        name = self.random.choices(list(self._weights), list(self._weights.values()))[0]
         worker = self.random.choice(self.harness.workers)
         fault: Callable[[Worker], Awaitable[None]] = getattr(self, f"_{name}")
         await fault(worker)
@@ -138,37 +137,71 @@ class Chaos:
 
     def _strike(self, worker: Worker) -> None:
         self.faults["kill"] += 1
-        points = self._where(worker)
+        points = self._ambushes.where(worker)
         self.points.update(points)
         inside = worker.process is not None and self.harness.journal.is_inside(worker.process)
         self.kills[phase_of(points) or ("event" if inside else "idle")] += 1
         self.harness.kill(worker)
 
     async def _ambush(self, worker: Worker) -> None:
-        if self._armed is not None:
+        """The next that stands at one of some points dies there."""
+        if self._ambushes.is_set("kill"):
             return
-        self._is_fresh = True
-        until = self.harness.clock.monotonic() + AMBUSH_PATIENCE
         if focus := self.plan.focus:
-            targets = frozenset(self.random.sample(focus, min(len(focus), 8)))
+            targets = self.random.sample(focus, min(len(focus), 8))
         else:
             # Some in the order of their turns, so that rare ones have theirs.
+            points = self._ambushes.points
             steps = [self._next_target + step for step in range(4)]
-            targets = frozenset(self._targets[step % len(self._targets)] for step in steps)
+            targets = [points[step % len(points)] for step in steps]
             self._next_target += 4
-        self._armed = (targets, until)
+        self._ambushes.lay("kill", targets, AMBUSH_PATIENCE, self._strike)
+
+    async def _nudge(self, worker: Worker) -> None:
+        """Something else happens to a worker that is near a point in which it is to crash."""
+        module = self.random.choice(self.plan.focus).module
+        near = [point for point in self._ambushes.points if point.module == module]
+        targets = self.random.sample(near, min(len(near), 4))
+        strikes = (
+            self._stop, self._suspend, self._doze, self._isolate, self._strike, self._expel,
+            self._break_disk,
+        )  # fmt: skip
+        strike = self.random.choice(strikes)
+        self._ambushes.lay("nudge", targets, AMBUSH_PATIENCE, strike)
 
     async def _freeze(self, worker: Worker) -> None:
+        self._suspend(worker)
+
+    def _suspend(self, worker: Worker) -> None:
+        self._stand_still(worker, self.random.choice((1.0, 12.0, 25.0)))
+
+    def _doze(self, worker: Worker) -> None:
+        """It wakes up at about the time when others begin with what was its own."""
+        self._stand_still(worker, self.harness.session_timeout + 3.0 * self.random.random())
+
+    def _stand_still(self, worker: Worker, seconds: float) -> None:
         process = worker.process
         if not worker.running or process is None or process.state != "running":
             return
-        seconds = self.random.choice((1.0, 12.0, 25.0))
         self.faults["zombie" if seconds > self.harness.session_timeout else "freeze"] += 1
         self.harness.journal.note("freeze", process.name)
         process.stop()
         self._later(seconds, process.resume)
 
+    async def _block(self, worker: Worker) -> None:
+        """An agent blocks its event loop; the thread beside it goes on."""
+        process = worker.process
+        if not worker.running or process is None or process.state != "running":
+            return
+        self.faults["blocked"] += 1
+        self.harness.journal.note("block", process.name)
+        process.block()
+        self._later(self.random.choice((1.0, 6.0, 16.0, 30.0)), process.resume)
+
     async def _cut_off(self, worker: Worker) -> None:
+        self._isolate(worker)
+
+    def _isolate(self, worker: Worker) -> None:
         if not worker.running or worker.process is None:
             return
         self.faults["cut off"] += 1
@@ -179,6 +212,9 @@ class Chaos:
         self._later(self.random.choice((0.5, 4.0, 14.0)), lambda: cut_off.discard(name))
 
     async def _leave(self, worker: Worker) -> None:
+        self._stop(worker)
+
+    def _stop(self, worker: Worker) -> None:
         if not worker.running or worker.asked.is_set():
             return
         self.faults["leave"] += 1
@@ -186,7 +222,7 @@ class Chaos:
 
     async def _join(self, worker: Worker) -> None:
         for each in self.harness.workers:
-            if each.asked.is_set() and each.ended:
+            if each.asked.is_set() and not each.running:  # it may have been killed meanwhile
                 self.faults["join"] += 1
                 self._start(each)
                 return
@@ -213,6 +249,9 @@ class Chaos:
             clock.jump(self.random.choice((-3600.0, -1.0, 1.0, 3600.0, 90_000.0)))
 
     async def _disk(self, worker: Worker) -> None:
+        self._break_disk(worker)
+
+    def _break_disk(self, worker: Worker) -> None:
         if worker.running and worker.app is not None and worker.app._conf is not None:
             self.faults["disk error"] += 1
             self.harness.disk(worker).failing = self.random.choice((1, 1, 3))
@@ -247,13 +286,35 @@ class Chaos:
         )
 
     async def _forget(self, worker: Worker) -> None:
-        if brokerfaults.forget_member(self.harness, self.scenario.app_id, self.random):
+        members = brokerfaults.members(self.harness, self.scenario.app_id)
+        if members:
+            self._expel_member(self.random.choice(members))
+
+    def _expel(self, worker: Worker) -> None:
+        engine = None if worker.live_app is None else worker.live_app.engine
+        if engine is not None and engine.is_made:
+            self._expel_member(engine.membership.member_id)
+
+    def _expel_member(self, member_id: str) -> None:
+        if brokerfaults.forget_member(self.harness, self.scenario.app_id, member_id):
             self.faults["member forgotten"] += 1
 
     async def _compact(self, worker: Worker) -> None:
         gone = brokerfaults.compact(self.harness, self.scenario.app_id)
         if gone:
             self.faults["compaction"] += 1
+
+    async def _delete(self, worker: Worker) -> None:
+        if brokerfaults.delete_changelog(self.harness, self.scenario.app_id, self.random):
+            self.faults["changelog deleted"] += 1
+
+    async def _pass_by(self, worker: Worker) -> None:
+        """Nobody runs for half a day: so long that no undoing is certain any more."""
+        if self.harness.passed > MOST_PASSED:
+            return
+        await self._everybody(worker)
+        self.faults["long outage"] += 1
+        self.harness.pass_by(13 * 3600.0)
 
     async def _truncate(self, worker: Worker) -> None:
         scenario = self.scenario
@@ -265,45 +326,3 @@ class Chaos:
         if self.scenario.grows and self.scenario.partitions < 8:
             self.faults["partitions added"] += 1
             self.scenario.partitions = brokerfaults.grow(self.harness, "events")
-
-    # -- crashes at a point --------------------------------------------------------------------
-
-    def _on_turn(self, steps: Iterable[Step]) -> None:
-        if self._armed is None:
-            return
-        targets, until = self._armed
-        if self.harness.clock.monotonic() > until:
-            self._armed = None
-            return
-        if (worker := self._find(targets, steps)) is not None:
-            self._armed = None
-            self._strike(worker)
-
-    def _find(self, targets: frozenset[CrashPoint], steps: Iterable[Step]) -> Worker | None:
-        """Return a worker that stands at one of some points; only who has run may be new there."""
-        if self._is_fresh:
-            self._is_fresh = False
-            workers = self.harness.workers
-            return next((w for w in workers if w.running and targets & self._where(w)), None)
-        for process, task in steps:
-            if targets.isdisjoint(self._points(task)):
-                continue
-            for worker in self.harness.workers:
-                if worker.process is process and worker.running:
-                    return worker
-        return None
-
-    def _points(self, task: asyncio.Task[Any]) -> Iterable[CrashPoint]:
-        return () if task.done() else points_of(task.get_coro(), self._table)
-
-    def _where(self, worker: Worker) -> set[CrashPoint]:
-        """Return the points at which a worker's tasks stand."""
-        process = worker.process
-        if process is None:
-            return set()
-        tasks = [process.main, *process.tasks]
-        found: set[CrashPoint] = set()
-        for task in tasks:
-            if task is not None:
-                found.update(self._points(task))
-        return found

@@ -28,6 +28,7 @@ class Disk:
     Attributes:
         failing: So many of the next writes fail (``ENOSPC``).
         locked: Somebody else has all that is not open: who opens it is told so.
+        asked: What another process waits for.
         writes: Batches written so far.
     """
 
@@ -37,6 +38,7 @@ class Disk:
         self.holders: dict[Name, SimulatedPartition] = {}
         self.failing = 0
         self.locked = False
+        self.asked: set[Name] = set()
         self.writes = 0
 
     def wipe(self) -> None:
@@ -111,6 +113,11 @@ class SimulatedPartition(PartitionStore):
         """How far it has come."""
         return self._disk.checkpoints.get(self._name)
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Does another process wait for it?"""
+        return self._name in self._disk.asked
+
     def wipe(self) -> None:
         """Forget everything."""
         if self.held:
@@ -153,9 +160,14 @@ class SimulatedStore(Store):
         holder = self.disk.holders.get(name)
         if self.disk.locked or (holder is not None and holder.held):
             raise StoreLocked(f"partition {partition} of table {table!r} is open already")
+        self.disk.asked.discard(name)
         made = self.disk.holders[name] = SimulatedPartition(self.disk, name)
         self._opened.append(made)
         return made
+
+    def ask_for(self, table: str, partition: int) -> None:
+        """Ask the process that has it open."""
+        self.disk.asked.add((table, partition))
 
     def checkpoints(self, table: str) -> dict[int, Checkpoint]:
         """Return how far the partitions of a table have come that are not open."""

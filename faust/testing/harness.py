@@ -149,6 +149,7 @@ class Harness:
         make_app: Makes the app of one worker.
         seed: Draws everything that happens by chance.
         settings: Settings for every app.
+        shares_disk: Are all workers on one machine?
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Harness:
         workers: int,
         directory: str,
         settings: Mapping[str, Any],
+        shares_disk: bool = False,
     ) -> None:
         self.loop = loop
         self.seed = seed
@@ -172,10 +174,15 @@ class Harness:
         self._settings = dict(settings)
         self.session_timeout = float(settings.get("broker_session_timeout", 60.0))
         self.broker: MemoryBroker = find_broker(self._name)
-        self.broker.clock = self.clock
+        self._broker_clock = self.broker.clock = VirtualClock(loop)
+        #: What has passed while nobody ran: wall clocks of new processes begin so much later.
+        self.passed = 0.0
         self.broker.cluster_id = "simulated"
         self.network = self.broker.faults = Network(self.broker, Random(seed + 1))
-        self.workers = [Worker(f"w{n}", f"{self._directory}/w{n}") for n in range(workers)]
+        self.shares_disk = shares_disk
+        self.workers = [
+            Worker(f"w{n}", f"{self._directory}/w{0 if shares_disk else n}") for n in range(workers)
+        ]
         self._buried: list[Process] = []
         self._watch_commits()
 
@@ -229,6 +236,7 @@ class Harness:
 
     async def _live(self, worker: Worker, process: Process, asked: asyncio.Event) -> None:
         clock = VirtualClock(self.loop)
+        clock.jump(self.passed)
         environment = WorkerEnvironment(
             process.name,
             self.broker.url,
@@ -245,7 +253,7 @@ class Harness:
         app.transactional_id = worker.name
         failure: BaseException | None = None
         try:
-            await app.start()
+            await self._start_app(app, asked)
             await self._until_it_ends(app, asked)
         except Exception as exc:
             failure = exc
@@ -260,6 +268,20 @@ class Harness:
         worker.ended = True
 
     @staticmethod
+    async def _start_app(app: App, asked: asyncio.Event) -> None:
+        """As a worker does: who is told to stop while it starts does not go on with that."""
+        starting, told = asyncio.ensure_future(app.start()), asyncio.ensure_future(asked.wait())
+        try:
+            await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+            else:
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+        finally:
+            told.cancel()
+
+    @staticmethod
     async def _until_it_ends(app: App, asked: asyncio.Event) -> None:
         waiting = [asyncio.ensure_future(app.failed.wait()), asyncio.ensure_future(asked.wait())]
         try:
@@ -267,6 +289,11 @@ class Harness:
         finally:
             for each in waiting:
                 each.cancel()
+
+    def pass_by(self, seconds: float) -> None:
+        """So much time passes at the broker, and for who is started from now on.  Nobody runs."""
+        self.passed += seconds
+        self._broker_clock.jump(seconds)
 
     def kill(self, worker: Worker) -> None:
         """SIGKILL."""

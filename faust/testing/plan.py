@@ -49,17 +49,29 @@ class Plan:
 
     @classmethod
     def focused(cls, points: Sequence[CrashPoint], seed: int) -> Plan:
-        """Return a plan that crashes at some points as often as anybody comes there."""
+        """Return a plan that crashes at some points as often as anybody comes there.
+
+        Most are stormy.  In some workers live long enough for what is done now and then only.
+        """
+        if seed % 6 == 5:
+            return cls._patient(points)
         weights = {
-            "ambush": 9.0, "leave": 1.0, "join": 1.5, "kill": 0.3, "freeze": 0.5, "disk": 0.4,
-            "compact": 0.3, "truncate": 0.3, "lock": 0.5, "coordinator": 0.4, "forget": 0.5,
-            "cut_off": 0.3, "storm": 0.3,
+            "ambush": 9.0, "nudge": 4.0, "leave": 1.0, "join": 2.0, "kill": 0.3, "freeze": 0.5,
+            "disk": 0.4, "compact": 0.3, "truncate": 0.3, "lock": 0.5, "coordinator": 0.4,
+            "forget": 0.5, "cut_off": 0.3, "storm": 0.3, "jump": 0.6, "away": 0.2,
         }  # fmt: skip
         weather = Weather(
-            latency=0.02, slow=0.05, slow_latency=1.0, lost=0.03, unanswered=0.04,
-            lost_sends=0.003 * (seed % 2),
+            latency=0.02, slow=0.05, slow_latency=1.0 + 2.0 * (seed % 3), lost=0.03,
+            unanswered=0.04, lost_sends=0.003 * (seed % 2),
         )  # fmt: skip
-        return cls(pause=0.7, weights=weights, weather=weather, focus=tuple(points))
+        return cls(seconds=240.0, pause=0.7, weights=weights, weather=weather, focus=tuple(points))
+
+    @classmethod
+    def _patient(cls, points: Sequence[CrashPoint]) -> Plan:
+        """Return one in which hardly anything happens but for the crashes."""
+        weights = {"ambush": 6.0, "join": 1.0, "leave": 0.1, "jump": 0.1}
+        weather = Weather(latency=0.1, slow=0.1, slow_latency=1.0)
+        return cls(seconds=700.0, pause=2.0, weights=weights, weather=weather, focus=tuple(points))
 
     @classmethod
     def draw(cls, random: Random, seed: int) -> Plan:

@@ -5,6 +5,9 @@ keeps that context on every handle that is due.  So the loop can tell whose turn
 belongs to a process that was killed is never run again, no ``finally`` block and no ``except`` of
 it, exactly as with SIGKILL; what belongs to a stopped one (SIGSTOP) waits until it is resumed, and
 runs late then, with requests in its hands that nobody expects any more.
+
+A process may have two threads with a loop each (`beside` says of what runs that it is not the first
+thread's).  One whose agent *blocks* its loop goes on beside it: heartbeats, fetches, rounds.
 """
 
 from __future__ import annotations
@@ -19,11 +22,32 @@ from typing import Any, TypeVar
 
 from faust.testing.clock import VirtualLoop
 
-__all__ = ["Process", "SimulationLoop", "Step", "current_process", "run_simulated"]
+__all__ = [
+    "Process", "SimulationLoop", "Step", "beside", "current_process", "in_front", "run_simulated",
+]  # fmt: skip
 
 T = TypeVar("T")
 
 _process: ContextVar[Process | None] = ContextVar("faust_simulated_process", default=None)
+
+#: Is what runs not the first thread's?
+_beside: ContextVar[bool] = ContextVar("faust_simulated_thread", default=False)
+
+
+def beside() -> Context:
+    """Return the context of what runs in a process's other threads."""
+    return _context_of(True)
+
+
+def in_front() -> Context:
+    """Return the context of what runs in a process's first thread."""
+    return _context_of(False)
+
+
+def _context_of(is_beside: bool) -> Context:
+    context = copy_context()
+    context.run(_beside.set, is_beside)
+    return context
 
 
 def current_process() -> Process | None:
@@ -38,7 +62,8 @@ class Process:
         name: Its name, unique in a simulation.
 
     Attributes:
-        state: ``running``, ``stopped`` (SIGSTOP) or ``killed``.
+        state: ``running``, ``blocked`` (the first thread is busy), ``stopped`` (SIGSTOP) or
+            ``killed``.
         main: The task that it began with.
         tasks: All that it has started and that may not have ended.
     """
@@ -71,9 +96,14 @@ class Process:
         if self.state == "running":
             self.state = "stopped"
 
+    def block(self) -> None:
+        """Nothing of its first thread runs until `resume`."""
+        if self.state == "running":
+            self.state = "blocked"
+
     def resume(self) -> None:
-        """SIGCONT: what was due meanwhile runs now."""
-        if self.state != "stopped":
+        """SIGCONT, or the end of the block: what was due meanwhile runs now."""
+        if self.state not in ("stopped", "blocked"):
             return
         self.state = "running"
         held, self._held = self._held, []
@@ -82,6 +112,8 @@ class Process:
     def admits(self, handle: asyncio.Handle) -> bool:
         """May this run now?  Keeps it for later if the process is stopped."""
         if self.state == "running":
+            return True
+        if self.state == "blocked" and handle._context.get(_beside):  # type: ignore[attr-defined]
             return True
         self._held.append(handle)
         return False

@@ -41,11 +41,14 @@ class Restoring(Scenario):
         app, source, sink = self.new_app(env)
 
         async def heard(event: Any) -> None:
+            await env.work()
             if "/" not in event.key:
                 env.journal.findings.append(f"I4 tables: 'recent' has heard of {event.key!r}")
 
         last = app.Table("last", key_type=str, value_type=int)
         recent = app.Table("recent", key_type=str, value_type=int, on_changelog_event=heard)
+
+        recent.on_recover(env.work)
 
         async def keeping(stream: Any) -> None:
             async for event in stream.events():
@@ -98,8 +101,8 @@ class Everywhere(Scenario):
         whole, _ = harness.table("count")
         found: dict[str, str] = {}
         for worker in harness.workers:
-            if worker.app is not None and worker.running:
-                table: Any = worker.app.tables["count"]
+            if worker.live_app is not None:
+                table: Any = worker.live_app.tables["count"]
                 view = dict(table.items())
                 if view != whole:
                     found[f"the view of {worker.name}"] = f"has {len(view)} keys of {len(whole)}"

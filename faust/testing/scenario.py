@@ -40,6 +40,9 @@ class Scenario(ABC):
         grows: May the source get further partitions meanwhile?
         guarantees: The processing guarantees that it can run under.
         settings: Further settings of the app.
+        faults: Faults that only this app bears, and how likely each is among the others.
+        excused: What may end a worker besides what the broker and the disk are to blame for.
+        shares_disk: Do all workers keep their tables in one directory?
     """
 
     name: ClassVar[str] = ""
@@ -53,6 +56,9 @@ class Scenario(ABC):
     grows: ClassVar[bool] = False
     guarantees: tuple[str, ...] = ("at_least_once", "at_least_once", "exactly_once")
     settings: ClassVar[Mapping[str, Any]] = {}
+    faults: ClassVar[Mapping[str, float]] = {}
+    excused: ClassVar[tuple[type[Exception], ...]] = ()
+    shares_disk: ClassVar[bool] = False
 
     def __init__(self, partitions: int = 4) -> None:
         self.partitions = partitions

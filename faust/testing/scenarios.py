@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from faust.testing.asking import Asking
 from faust.testing.closing import Closing
@@ -19,6 +19,7 @@ from faust.testing.poison import Poison
 from faust.testing.recovering import Everywhere, Restoring
 from faust.testing.scenario import Scenario
 from faust.testing.sharing import Learning, Sharing
+from faust.testing.uncommon import Astray, Neighbours, Widening
 
 if TYPE_CHECKING:
     from faust.app.base import App
@@ -327,6 +328,14 @@ class ByHand(Scenario):
         return app
 
 
+class Blocking(Counting):
+    """Agents that block their event loop for long, now and then."""
+
+    name = "blocking"
+    number = 11
+    faults: ClassVar[Mapping[str, float]] = {"block": 2.0}
+
+
 class Windowed(Scenario):
     """Counts in windows of five seconds, by the time of the event."""
 
@@ -364,7 +373,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
         ByHand, Windowed, Learning, Closing, Restoring, Everywhere, Asking, Poison,
-        Drawing,
+        Drawing, Blocking, Widening, Astray, Neighbours,
     )
 }  # fmt: skip
 

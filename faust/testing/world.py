@@ -132,6 +132,7 @@ class World:
             workers=self.machines,
             directory=directory,
             settings=self.settings,
+            shares_disk=self.scenario.shares_disk,
         )
         log: logging.Handler | None = None
         if self.trace:
@@ -243,7 +244,7 @@ class World:
 
     def _report_stuck(self, harness: Harness, lagging: dict[str, str]) -> None:
         why = [
-            f"{w.name}: {w.app.not_ready_because() if w.app and w.running else 'not running'}"
+            f"{w.name}: {w.live_app.not_ready_because() if w.live_app else 'not running'}"
             for w in harness.workers
         ]
         still = [f"{tp} {at}" for tp, at in lagging.items()][:4]
@@ -276,7 +277,7 @@ class World:
             for failure in worker.failures:
                 if isinstance(failure, AgentFailed) and isinstance(failure.__cause__, OUTSIDE):
                     continue
-                if not isinstance(failure, OUTSIDE):
+                if not isinstance(failure, (*OUTSIDE, *self.scenario.excused)):
                     self.report.findings.append(
                         f"{worker.name} ended with {type(failure).__name__}: {failure}"
                     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -131,8 +132,9 @@ class MemoryMembership(Membership):
         self._member_id, self._generation = "", -1
 
     async def close(self) -> None:
-        """Drop the membership without a word."""
+        """Drop the membership without a word.  Hands over to the event loop once."""
         self._is_closed = True
+        await asyncio.sleep(0)
 
     # -- asking ------------------------------------------------------------------------
 

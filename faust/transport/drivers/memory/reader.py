@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -177,7 +178,8 @@ class MemoryReader(Reader):
                 raise CorruptRecord(f"{batch.tp}: the batch at {batch.base_offset} is damaged")
 
     async def close(self) -> None:
-        """Stop; a `fetch` that waits returns empty."""
+        """Stop; a `fetch` that waits returns empty.  Hands over to the event loop once."""
         self._is_closed = True
         self.unassign(list(self._positions))
         self._client.drop_signal(self._signal)
+        await asyncio.sleep(0)
