@@ -143,7 +143,11 @@ class Replay:
         return found
 
     async def read(self, tp: TP, start: int, end: int) -> AsyncIterator[tuple[list[Any], int]]:
-        """Yield (batches, position) until the position has reached ``end``."""
+        """Yield (batches, position) until the position has reached ``end``.
+
+        Raises:
+            RetryableError: the log ends before our position, so it is another one: look at it anew.
+        """
         if start >= end:
             return
         reader = self._transport.reader(self.reader_options())
@@ -154,6 +158,8 @@ class Replay:
                 fetched = await self.patiently(partial(reader.fetch, MAX_WAIT))
                 error = fetched.errors.get(tp)
                 if isinstance(error, OffsetOutOfRange):
+                    if error.first is not None and error.first <= position:
+                        raise RetryableError(f"{tp} was made anew while it was read") from error
                     position = max(position, error.first if error.first is not None else end)
                     logger.warning("%s: the log was truncated under the restore; going on", tp)
                     reader.assign({tp: position})

@@ -44,24 +44,19 @@ class CrossingBridge(LoopBridge):
         self._loop.call_soon(fun, *args, context=beside())
 
     async def call_io(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        return await self._call(beside(), fun, *args)
-
-    async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        return await self._call(in_front(), fun, *args)
-
-    async def _call(
-        self, there: Context, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts
-    ) -> T:
         """As between threads: the far side has a task of its own, and is cancelled later."""
         self._check()
-        return await self._call_far(fun, args)
+        return await self._call_far(beside(), fun, args)
 
     async def call_main(self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """The same in the other direction."""
-        return await self._call_far(fun, args)
+        return await self._call_far(in_front(), fun, args)
 
     async def _call_far(
-        self, fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], args: tuple[*Ts]
+        self,
+        there: Context,
+        fun: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]],
+        args: tuple[*Ts],
     ) -> T:
         near: asyncio.Future[T] = self._loop.create_future()
         far = self._loop.create_task(self._there_and_back(near, fun, args), context=there)

@@ -38,7 +38,7 @@ REPORT_INTERVAL = 20.0
 #: So many rounds of runs without one more hit at a point that needs it, and the rest is given up.
 VAIN_ROUNDS = 5
 #: Runs of a round.
-ROUND = 50
+ROUND = 40
 #: Seed of the first run that is aimed at points.
 FIRST_AIMED = 1_000_000
 #: So few points that need hits are named after each round.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faust.exceptions import UnknownTopic
+from faust.exceptions import OffsetOutOfRange, StopError, UnknownTopic
 from faust.serializers.codecs import dumps
 from faust.testing.oracle import Event, Truth
 from faust.testing.scenario import Scenario
@@ -103,8 +103,9 @@ class Astray(Scenario):
     number = 2
     tables = ()
     faults: ClassVar[Mapping[str, float]] = {"delete": 1.0, "pass_by": 0.7}
-    #: Who is asked for a changelog that has just been deleted ends, and makes it at the next start.
-    excused = (UnknownTopic,)
+    #: Who has just used a changelog that is deleted may end, and make it at the next start: it is
+    #: gone, has not the offsets that it had, or does not know its producer any more.
+    excused = (UnknownTopic, OffsetOutOfRange, StopError)
 
     def __init__(self, partitions: int = 4) -> None:
         super().__init__(partitions)

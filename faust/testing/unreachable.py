@@ -18,6 +18,10 @@ _ONLY_ONE = (
     "the lock is free: all that takes it runs in the one task that follows, but for _detach, and "
     "that lets go of it at once, or waits when this task has ended"
 )
+_CANCELLED_SOONER = (
+    "a start that was taken away while the loop was blocked is cancelled as soon as that runs "
+    "again, and ends within a turn; the round that may give it back takes several requests"
+)
 
 #: Crash point, as it is printed -> why nobody ever stands there.
 UNREACHABLE: Mapping[str, str] = {
@@ -31,6 +35,8 @@ UNREACHABLE: Mapping[str, str] = {
         "it waits for tasks that are being started, and of these there are none: give_up has "
         "cancelled and awaited them before it can run out of time, and a closed manager starts none"
     ),
+    "task_manager.take_on: await self._forget((added := frozenset(added)))": _CANCELLED_SOONER,
+    "task_manager._forget: await self.give_up(added & self.starting.keys())": _CANCELLED_SOONER,
     "following.aim: async with self._lock: if self._stopped or self._clock.monot": _ONLY_ONE,
     "following.take: async with self._lock: end = min(position, self.boundary) co": _ONLY_ONE,
     "following.refresh: async with self._lock: copy = self._copy if self._stopped or": _ONLY_ONE,
