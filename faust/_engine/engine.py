@@ -407,15 +407,7 @@ class Engine:
 
     @staticmethod
     def _partitions(tasks: Iterable[TaskId], assignment: Assignment | None) -> set[TP]:
-        if assignment is None:
-            return set()
-        wanted = set(tasks)
-        return {
-            TP(topic, task.partition)
-            for task in wanted
-            for topic, group in assignment.topics.items()
-            if group == task.group
-        }
+        return set() if assignment is None else set(assignment.sources_of(tasks))
 
     # -- readiness --------------------------------------------------------------------------------
 
@@ -492,7 +484,17 @@ class Engine:
         raise connection.away(limit, why)
 
     def _sources_with(self, partitions: int) -> list[str]:
-        """Return the topics that are read here and have so many partitions."""
+        """Return the topics that are read here and have so many partitions.
+
+        That is as the group sees it (a topic may have grown since), where we are in it already.
+        """
+        if self.assignment is not None:
+            groups = self.assignment.topics
+            return [
+                name
+                for name, group in groups.items()
+                if group == str(partitions) and self.conductor.readers_of(name)
+            ]
         return [
             name
             for name in self.conductor.topics()

@@ -18,6 +18,8 @@ __all__ = ["Difference", "Holdings", "listed", "sentence"]
 #: A list of tasks in a log line has at most so many characters.
 _LISTED = 60
 
+_NONE: frozenset[TP] = frozenset()
+
 
 class Difference(NamedTuple):
     """What an assignment changes.
@@ -26,14 +28,39 @@ class Difference(NamedTuple):
         kept: Tasks that stay.
         revoked: Tasks that are to be given up.
         added: Tasks that are new here.
+        reduced: Tasks that stay without a source partition that we read in them: a topic has grown,
+            and its partitions belong to other tasks.  They are given up and begun anew, so that
+            whoever gets what they lose goes on behind our last commit.
     """
 
     kept: frozenset[TaskId]
     revoked: frozenset[TaskId]
     added: frozenset[TaskId]
+    reduced: frozenset[TaskId] = frozenset()
+
+    @property
+    def given_up(self) -> frozenset[TaskId]:
+        """What is to be given up before we may say that we have what the assignment says."""
+        return self.revoked | self.reduced
+
+    @property
+    def begun(self) -> frozenset[TaskId]:
+        """What is to be started then."""
+        return self.added | self.reduced
+
+    def asks_again(self, assignment: Assignment) -> str:
+        """Return why we join again once we have done what the assignment says; "" if we do not."""
+        if self.revoked:
+            return f"gave up {len(self.revoked)} tasks that others get"
+        if self.reduced and assignment.another_round:
+            return "gave up partitions of topics that have grown"
+        return ""
 
     def __str__(self) -> str:
-        words = (("stay", self.kept), ("went", self.revoked), ("came", self.added))
+        stay = self.kept - self.reduced
+        words = [("stay", stay), ("went", self.revoked), ("came", self.added)]
+        if self.reduced:
+            words.append(("read less", self.reduced))
         return ", ".join(f"{len(tasks)} {word}{listed(tasks)}" for word, tasks in words)
 
 
@@ -42,7 +69,8 @@ class Holdings:
 
     Attributes:
         tasks: The tasks that are ours.
-        partitions: Their source partitions.
+        partitions: Their source partitions that we read.
+        sources: The same, by task.
         since: For each of them, since which generation it has been ours without a break.
         standbys: Tasks of which a copy is to be kept here.
         warming: Those of them that will be moved here.
@@ -52,6 +80,7 @@ class Holdings:
     def __init__(self) -> None:
         self.tasks: frozenset[TaskId] = frozenset()
         self.partitions: frozenset[TP] = frozenset()
+        self.sources: Mapping[TaskId, frozenset[TP]] = {}
         self.since: dict[TaskId, int] = {}
         self.standbys: frozenset[TaskId] = frozenset()
         self.warming: frozenset[TaskId] = frozenset()
@@ -71,12 +100,15 @@ class Holdings:
     def difference(self, assignment: Assignment) -> Difference:
         """Return what an assignment changes."""
         new = assignment.tasks
-        return Difference(self.tasks & new, self.tasks - new, new - self.tasks)
+        kept = self.tasks & new
+        reduced = {t for t in kept if self.sources.get(t, _NONE) - assignment.sources_of([t])}
+        return Difference(kept, self.tasks - new, new - self.tasks, frozenset(reduced))
 
     def take(self, assignment: Assignment, generation: int, *, kept: bool) -> None:
         """Have what an assignment says; ``kept``: it had been given to us before we started."""
         began = 0 if kept else generation
         self.tasks, self.partitions = assignment.tasks, assignment.partitions
+        self.sources = assignment.sources
         self.since = {task: self.since.get(task, began) for task in self.tasks}
         self.standbys, self.warming = assignment.standbys, assignment.warming
         self.generation = generation
@@ -84,7 +116,7 @@ class Holdings:
     def lose(self) -> frozenset[TaskId]:
         """Have nothing any more but the copies; return the tasks that were ours."""
         lost, self.tasks, self.partitions = self.tasks, frozenset(), frozenset()
-        self.since, self.generation = {}, -1
+        self.sources, self.since, self.generation = {}, {}, -1
         return lost
 
 

@@ -10,6 +10,9 @@ The order of one round::
     join with what we own -> sync -> revoke what is not ours any more -> (join again if any)
                                   -> add what is new -> heartbeat until the next round
 
+A task that stays and has lost a source partition (its topic has grown) is revoked and added: what
+we say that we read when we join is what we read, and others get the rest.
+
 A *static* member (KIP-345) does not leave when it stops: whoever starts under its name within the
 session time-out is given what it had, without a round.  To the new process all of that is new.  It
 joins once more where the plan was not made for it: it reads other topics or is of another version
@@ -241,12 +244,12 @@ class Rebalancer:
         self.rounds += 1
         self._assignor.on_assignment(assignment)
         self._holdings.generation = generation
-        if difference.revoked:
-            await self._revoke(difference.revoked)
+        if difference.given_up:
+            await self._revoke(difference.given_up)
         self._holdings.take(assignment, generation, kept=kept)
         self._begun = False
-        added = difference.added
-        await self._bridge.call_main(self._callbacks.assign, added, assignment, generation)
+        begun = difference.begun
+        await self._bridge.call_main(self._callbacks.assign, begun, assignment, generation)
         now, self._began = self._clock.monotonic(), None
         self._probing_at = now + PROBING_INTERVAL
         logger.info(
@@ -254,8 +257,8 @@ class Rebalancer:
             self.rounds, generation, now - began,
             sentence(difference, assignment, kept=kept),
         )  # fmt: skip
-        if difference.revoked:
-            self.request_rejoin(f"gave up {len(difference.revoked)} tasks that others get")
+        if reason := difference.asks_again(assignment):
+            self.request_rejoin(reason)
         elif kept:
             self._look_at_kept(assignment)
 

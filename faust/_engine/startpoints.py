@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from faust._core.threads import Bridge
     from faust._engine.replay import Replay
     from faust._engine.tasks import ActiveTask
+    from faust._machines.copartition import TaskId
     from faust.transport.base import Commit, Transport
 
 __all__ = ["Restored", "StartPoints"]
@@ -41,6 +42,7 @@ class StartPoints:
         readers_of: Topic -> names of the readers whose progress is committed.
         stable: Wait for open transactions with offsets of a task, as one must under exactly once.
         reset: ``earliest`` or ``latest``: where a group without a commit begins.
+        tables_elsewhere: Returns the names of the tables that do not belong to a task.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class StartPoints:
         stable: bool,
         reset: str,
         readers_of: Callable[[str], Sequence[str]],
+        tables_elsewhere: Callable[[TaskId], Collection[str]],
     ) -> None:
         from faust.transport import base
 
@@ -64,6 +67,7 @@ class StartPoints:
         self._stable = stable
         self._reset = reset
         self._readers_of = readers_of
+        self._tables_elsewhere = tables_elsewhere
 
     async def find(self, task: ActiveTask) -> Restored:
         """Read what is committed of a task, note it there, and return where its readers go on.
@@ -73,13 +77,15 @@ class StartPoints:
         """
         found = await self._bridge.call_io(self._committed, list(task.sources))
         chosen = commits.choose({tp.topic: (c.offset, c.metadata) for tp, c in found.items()})
-        entry = task.entry = chosen.entry
+        entry = chosen.entry
         if entry is not None:
+            entry = commits.without_tables(entry, self._tables_elsewhere(task.id))
             task.run.forwarded.update(entry.forwarded)
+        task.entry = entry
         positions = await self._positions(task, chosen.positions)
         self._check_readers(task, entry)
         task.committed = {tp: c.offset for tp, c in found.items()}
-        if not chosen.agrees or len(found) < len(task.sources):
+        if not chosen.agrees or entry != chosen.entry or len(found) < len(task.sources):
             task.restless = True
         return self._resolve(entry, positions)
 

@@ -92,6 +92,7 @@ class State:
                 stable=host.in_transaction,
                 reset=host.conf.consumer_auto_offset_reset,
                 readers_of=host.topics.committing_readers_of,
+                tables_elsewhere=self._tables_elsewhere,
             ),
             stores=self.stores,
             on_progress=self._on_progress,
@@ -135,8 +136,24 @@ class State:
             if str(table.partitions) == task.group
         }
 
+    def _tables_elsewhere(self, task: TaskId) -> set[str]:
+        """Return the names of the tables that belong to other tasks."""
+        return {
+            name
+            for name, table in self._host.tables.items()
+            if table.partitions and str(table.partitions) != task.group
+        }
+
     def sources_of(self, task: TaskId, assignment: Assignment) -> tuple[TP, ...]:
         """Return the source partitions of a task that are read here."""
+        return tuple(
+            tp
+            for tp in sorted(assignment.sources_of([task]))
+            if self._host.topics.readers_of(tp.topic)
+        )
+
+    def _sources_elsewhere(self, task: TaskId, assignment: Assignment) -> tuple[TP, ...]:
+        """Return the source partitions of a task that somebody else has."""
         return tuple(
             TP(topic, task.partition)
             for topic, group in sorted(assignment.topics.items())
@@ -166,7 +183,7 @@ class State:
         """Keep copies of what an assignment says; close what is of no more use."""
         wanted = {
             task: Wanted(
-                self.sources_of(task, assignment),
+                self._sources_elsewhere(task, assignment),
                 tuple(self.tables_of(task).values()),
                 task in assignment.warming,
             )

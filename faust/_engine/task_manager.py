@@ -89,7 +89,7 @@ class TaskManager:
     ) -> None:
         """Start what is new, and again what reads something else now; restoring goes on in the
         background."""
-        await self._forget(added := frozenset(added))
+        await self._forget(added := frozenset(added), assignment)
         changed = {
             task_id
             for task_id in (*self.starting, *self.tasks)
@@ -110,12 +110,17 @@ class TaskManager:
                     name=f"faust-start-{task_id}",
                 )
 
-    async def _forget(self, added: frozenset[TaskId]) -> None:
+    async def _forget(self, added: frozenset[TaskId], assignment: Assignment) -> None:
         """What is new and still here was taken from us while the main loop was blocked: it is
-        being given up late, and what it does does not count."""
+        being given up late, and what it does does not count.
+
+        So is what reads a partition of something new: a topic that has grown belongs to others.
+        """
         await self.give_up(added & self.starting.keys())
-        for task_id in sorted(added & self.tasks.keys()):
-            self._close(self.tasks[task_id], keep=False)
+        coming = assignment.sources_of(added)
+        for task_id, task in sorted(self.tasks.items()):
+            if task_id in added or not coming.isdisjoint(task.sources):
+                self._close(task, keep=False)
 
     def _readers_in(self, task_id: TaskId, assignment: Assignment) -> frozenset[tuple[str, str]]:
         """Return who reads what in a task: (topic, reader).
@@ -124,10 +129,9 @@ class TaskManager:
         another one), the task is committed, closed and started again with what it has now.
         """
         return frozenset(
-            (topic, reader)
-            for topic, group in assignment.topics.items()
-            if group == task_id.group
-            for reader in self._host.topics.readers_of(topic)
+            (tp.topic, reader)
+            for tp in assignment.sources_of([task_id])
+            for reader in self._host.topics.readers_of(tp.topic)
         )
 
     # -- starting ----------------------------------------------------------------------------------

@@ -14,10 +14,16 @@ Three things are wanted, in this order:
 the end* (`assign`).  `handover` says where they are meanwhile: a task with tables stays where it is
 until its next owner's copy has caught up; and `standbys` where copies of them are kept.
 
-*Cooperative* (KIP-429): a task that another member still owns is withheld from its new owner in
-this generation.  Its owner sees that it is not in its part, revokes it and joins again; then it
-is given out.  Of several claims that of the latest generation makes the owner (the others were
-fenced), but whoever makes one may still have the task open, so all of them are waited for.
+*Cooperative* (KIP-429): a task that another member still owns, or of which it still reads a source
+partition, is withheld from its new owner in this generation.  Its owner sees that it is not in its
+part, revokes it and joins again; then it is given out.  Of several claims that of the latest
+generation makes the owner (the others were fenced), but whoever makes one may still have the task
+open, so all of them are waited for.
+
+Tasks alone would not do: when a topic grows, its partitions belong to other tasks from then on, and
+its old ones go on without it.  So a member says what it *reads*, and a partition is read by one
+member at a time: what it reads until it joins again is what it has claimed and what it is given
+here, and nobody is given what somebody else has claimed.
 
 Rounds converge: a plan is made from who owns what and who has how much state of it, and when its
 moves are made and its copies have caught up, the same plan comes out again.
@@ -33,8 +39,15 @@ from faust._machines.copartition import TaskGroup, TaskId
 from faust._machines.extras import Place, quotas
 from faust._machines.handover import hand_over
 from faust._machines.matching import Giver, match
-from faust._machines.memberstate import ACCEPTABLE_LAG, MemberState, owners_of, who_knows_most
+from faust._machines.memberstate import (
+    ACCEPTABLE_LAG,
+    MemberState,
+    owners_of,
+    readers_of,
+    who_knows_most,
+)
 from faust._machines.standbys import place_standbys
+from faust._values import TP
 
 __all__ = ["ACCEPTABLE_LAG", "MemberState", "Plan", "assign", "plan", "realise", "withhold"]
 
@@ -214,33 +227,29 @@ def withhold(
     target: Mapping[str, Collection[TaskId]],
     groups: Sequence[TaskGroup],
 ) -> Plan:
-    """Take from ``target`` what is still open elsewhere.
+    """Take from ``target`` what is still open, or read, elsewhere.
 
-    A topic that has grown belongs to another group from then on, and its partition *n* to another
-    task: what is open of a group that is no more may hold partition *n* of any topic.
+    A task that stays where it is waits as well if somebody else reads what it gains: its owner
+    gives it up, and gets it with all of it in the next generation.
 
     Raises:
         ValueError: the target gives a task to two members, or to a member that is not there.
     """
     _check(members, target)
-    owners = owners_of(members)
-    open_at: dict[TaskId, set[str]] = defaultdict(set)
-    known = {group.name for group in groups}
-    outdated_at: dict[int, set[str]] = defaultdict(set)
-    for name, member in members.items():
-        for task in member.owned:
-            open_at[task].add(name)
-            if task.group not in known:
-                outdated_at[task.partition].add(name)
+    owners, readers = owners_of(members), readers_of(members)
+    open_now = frozenset().union(*(member.owned for member in members.values()))
+    topics = {group.name: group.topics for group in groups}
     now: dict[str, frozenset[TaskId]] = dict.fromkeys(members, _NONE)
     withheld: set[TaskId] = set()
     for name, tasks in target.items():
-        mine = members[name].owned
         waiting = {
             task
             for task in tasks
-            if (owners.get(task) != name and task in open_at)
-            or (task not in mine and outdated_at[task.partition] - {name})
+            if (owners.get(task) != name and task in open_now)
+            or any(
+                readers.get(TP(topic, task.partition), name) != name
+                for topic in topics.get(task.group, ())
+            )
         }
         withheld |= waiting
         now[name] = frozenset(tasks) - waiting

@@ -33,6 +33,7 @@ __all__ = [
     "decode",
     "encode",
     "reader_positions",
+    "without_tables",
     "worst_case_size",
 ]
 
@@ -68,7 +69,9 @@ def choose(commits: Mapping[str, tuple[int, str]]) -> Chosen:
     4. *A mirror has translated offsets and copied the metadata*: an offset that is not the one its
        own entry says was committed by somebody else; as 3.
     5. *A topic that the entry does not know* (dropped from the app since, or committed by a version
-       that did not read it): it keeps its offset, and its readers what its own entry says of them.
+       that did not read it, or of another task until it, or the others, got more partitions): what
+       such topics' own entries say together holds for them, and for all tables of which the entry
+       knows nothing.
     6. *No partition has an entry of ours* (a new group, expired offsets, another library): every
        partition keeps its offset, and there is no entry.
     7. *A topic without a commit* (new in the app, or deleted by a tool) is not in ``commits`` and
@@ -86,35 +89,67 @@ def choose(commits: Mapping[str, tuple[int, str]]) -> Chosen:
     if not entries:
         return Chosen(None, own, not commits)
     best = max(entries.values(), key=_rank)
-    positions = {
+    positions: dict[str, int] = {
         topic: best.positions.get(topic, offset) if topic in entries else offset
         for topic, offset in own.items()
     }
     agrees = positions == own and all(entries.get(topic) == best for topic in commits)
-    return Chosen(_with_readers(best, entries, own), positions, agrees)
+    strange = {topic: commits[topic] for topic in entries if topic not in best.positions}
+    apart = choose(strange)
+    moved = own.keys() - entries.keys()
+    return Chosen(_joined(best, apart.entry, moved), {**positions, **apart.positions}, agrees)
 
 
 def _rank(entry: TaskEntry) -> tuple[int, int, str]:
     return entry.sequence, sum(entry.positions.values()), entry.writer
 
 
-def _with_readers(
-    best: TaskEntry, entries: Mapping[str, TaskEntry], own: Mapping[str, int]
-) -> TaskEntry:
-    """Return the entry with what each topic's own commit says of readers, in cases 3, 4 and 5."""
-    moved = {topic for topic in own if topic not in entries}
-    strange = {topic for topic in entries if topic not in best.positions}
-    if not moved and not strange:
+def _joined(best: TaskEntry, apart: TaskEntry | None, moved: Collection[str]) -> TaskEntry:
+    """Return the entry without what it says of readers in topics that somebody has moved, and with
+    what entries of other topics say of these, and of what it does not know (cases 3, 4 and 5)."""
+    if not moved and apart is None:
         return best
     readers = {
-        reader: {t: at for t, at in offsets.items() if t not in moved and t not in strange}
+        reader: {topic: at for topic, at in offsets.items() if topic not in moved}
         for reader, offsets in best.readers.items()
     }
-    for topic in sorted(strange):
-        for reader, offsets in entries[topic].readers.items():
-            if topic in offsets:
-                readers.setdefault(reader, {})[topic] = offsets[topic]
-    return replace(best, readers={reader: at for reader, at in readers.items() if at})
+    if apart is None:
+        return replace(best, readers=_not_empty(readers))
+    for offsets in readers.values():
+        for topic in apart.positions:
+            offsets.pop(topic, None)
+    for reader, offsets in apart.readers.items():
+        known = {topic: at for topic, at in offsets.items() if topic in apart.positions}
+        readers.setdefault(reader, {}).update(known)
+    names = {**apart.forwarded, **best.forwarded}
+    forwarded = {n: max(apart.forwarded.get(n, 0), best.forwarded.get(n, 0)) for n in names}
+    return replace(
+        best,
+        readers=_not_empty(readers),
+        tables={**apart.tables, **best.tables},
+        forwarded=forwarded,
+        watermarks={**apart.watermarks, **best.watermarks},
+        closed={**apart.closed, **best.closed},
+    )
+
+
+def _not_empty(readers: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    return {reader: offsets for reader, offsets in readers.items() if offsets}
+
+
+def without_tables(entry: TaskEntry, names: Collection[str]) -> TaskEntry:
+    """Return the entry without what it says of some tables: they belong to another task by now.
+
+    What it says would be carried on, and grow old, while that task's own entries are in force.
+    """
+    if entry.tables.keys().isdisjoint(names):
+        return entry
+    return replace(
+        entry,
+        tables={n: mark for n, mark in entry.tables.items() if n not in names},
+        watermarks={n: at for n, at in entry.watermarks.items() if n not in names},
+        closed={n: at for n, at in entry.closed.items() if n not in names},
+    )
 
 
 def reader_positions(entry: TaskEntry, offset: int, topic: str, reader: str) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from faust._machines.assignment import MemberState
 from faust._machines.causes import Joining
@@ -11,6 +12,8 @@ from faust._machines.copartition import TaskId
 from faust._values import TP
 
 __all__ = ["Assignment", "MemberInfo"]
+
+_NONE: frozenset[TP] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,18 @@ class Assignment:
     warming: frozenset[TaskId] = frozenset()
     causes: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+
+    @cached_property
+    def sources(self) -> Mapping[TaskId, frozenset[TP]]:
+        """Task -> its source partitions that this member reads, for each of `tasks` with any."""
+        found: dict[TaskId, set[TP]] = {}
+        for tp in self.partitions:
+            found.setdefault(TaskId(self.topics[tp.topic], tp.partition), set()).add(tp)
+        return {task: frozenset(tps) for task, tps in found.items()}
+
+    def sources_of(self, tasks: Iterable[TaskId]) -> frozenset[TP]:
+        """Return the source partitions of some tasks that this member reads."""
+        return _NONE.union(*(self.sources.get(task, _NONE) for task in tasks))
 
     def owner_url(self, topic: str, partition: int) -> str | None:
         """Return the URL of the worker that owns a source partition; ``None`` if unknown."""

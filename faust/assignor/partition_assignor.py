@@ -116,7 +116,7 @@ class PartitionAssignor(Whereabouts):
             url: Where its web server answers (``canonical_url``).
             app_version: The app's own version.
             owned: Tasks it has open.
-            partitions: The source partitions of these, for Kafka's own tools.
+            partitions: The source partitions that it reads in these.
             generation: The generation in which they were given to it.
             since: For each of these, the generation since which it has had it without a break.
             standbys: Tasks of which it has been told to keep a copy.
@@ -194,6 +194,7 @@ class PartitionAssignor(Whereabouts):
         state = MemberState(
             topics=frozenset(outer.topics),
             owned=unpack_tasks(inner.owned),
+            partitions=frozenset(outer.owned),
             generation=inner.generation,
             since=unpack_numbers(inner.since),
             standbys=unpack_tasks(inner.standbys),

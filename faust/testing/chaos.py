@@ -46,7 +46,8 @@ class Chaos:
         self.points: Counter[CrashPoint] = Counter()
         self.kills: Counter[str] = Counter()
         self.random = Random(harness.seed + 2)
-        self._weights = {**plan.weights, **({} if plan.gentle else scenario.faults)}
+        harsh = {} if plan.gentle else scenario.faults
+        self._weights = {**plan.weights, **harsh, **scenario.favours}
         self._ambushes = Ambushes(harness)
         self._next_target = plan.target
         self._pending: set[asyncio.Task[None]] = set()

@@ -38,6 +38,7 @@ class Scenario(ABC):
         tables: Tables whose contents are compared.
         has_sink: Is each event sent to the topic ``sink``?
         grows: May the source get further partitions meanwhile?
+        favours: Faults that happen here in any case, and how likely they are among the others.
         guarantees: The processing guarantees that it can run under.
         settings: Further settings of the app.
         faults: Faults that only this app bears, and how likely each is among the others.
@@ -54,6 +55,7 @@ class Scenario(ABC):
     tables: ClassVar[tuple[str, ...]] = ("count", "last")
     has_sink: ClassVar[bool] = True
     grows: ClassVar[bool] = False
+    favours: ClassVar[Mapping[str, float]] = {}
     guarantees: tuple[str, ...] = ("at_least_once", "at_least_once", "exactly_once")
     settings: ClassVar[Mapping[str, Any]] = {}
     faults: ClassVar[Mapping[str, float]] = {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from faust.testing.asking import Asking
 from faust.testing.closing import Closing
 from faust.testing.drawing import Drawing
+from faust.testing.growing import Growing
 from faust.testing.oracle import Truth
 from faust.testing.poison import Poison
 from faust.testing.recovering import Everywhere, Restoring
@@ -373,7 +374,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     for each in (
         Counting, Grouped, Taking, GroupedTaking, Concurrent, Sharing, Mutable, Retrying, Skipping,
         ByHand, Windowed, Learning, Closing, Restoring, Everywhere, Asking, Poison,
-        Drawing, Blocking, Widening, Astray, Neighbours,
+         Drawing, Blocking, Widening, Astray, Neighbours, Growing,
     )
 }  # fmt: skip
 

@@ -377,21 +377,3 @@ def test_what_belongs_together_and_differs_is_refused_with_the_reason() -> None:
 def test_a_topic_that_is_not_there_yet_contradicts_nothing() -> None:
     (only,) = copartition({"orders": 8}, together=[Together(("orders", "missing"), "why not")])
     assert only.name == "8"
-
-
-def test_a_partition_of_a_topic_that_has_grown_waits_until_its_old_task_is_given_up() -> None:
-    """It was another task already, and two workers read it: under exactly once, too."""
-    old, new = group(4, "t1"), group(8, "t1")
-    members = {
-        "a": member([new], TaskId("4", 0), TaskId("4", 1)),
-        "b": member([new], TaskId("4", 2), TaskId("4", 3)),
-    }
-    result = plan(members, [new])
-    for name, other in (("a", "b"), ("b", "a")):
-        theirs = {task.partition for task in members[other].owned}
-        assert not {task.partition for task in result.now[name]} & theirs
-    assert result.another_round
-    assert all(task.group == "8" for tasks in result.now.values() for task in tasks)
-    settled = settle(members, [new])
-    assert {task for m in settled.values() for task in m.owned} == tasks_of([new])
-    assert tasks_of([old])
