@@ -89,52 +89,52 @@ def choose(commits: Mapping[str, tuple[int, str]]) -> Chosen:
     if not entries:
         return Chosen(None, own, not commits)
     best = max(entries.values(), key=_rank)
-    positions: dict[str, int] = {
+    positions = {
         topic: best.positions.get(topic, offset) if topic in entries else offset
         for topic, offset in own.items()
     }
     agrees = positions == own and all(entries.get(topic) == best for topic in commits)
     strange = {topic: commits[topic] for topic in entries if topic not in best.positions}
-    apart = choose(strange)
     moved = own.keys() - entries.keys()
-    return Chosen(_joined(best, apart.entry, moved), {**positions, **apart.positions}, agrees)
+    if not strange:
+        entry = replace(best, readers=_kept(best.readers, moved)) if moved else best
+        return Chosen(entry, positions, agrees)
+    apart = choose(strange)
+    assert apart.entry is not None
+    return Chosen(_joined(best, apart.entry, strange, moved), positions | apart.positions, agrees)
 
 
 def _rank(entry: TaskEntry) -> tuple[int, int, str]:
     return entry.sequence, sum(entry.positions.values()), entry.writer
 
 
-def _joined(best: TaskEntry, apart: TaskEntry | None, moved: Collection[str]) -> TaskEntry:
-    """Return the entry without what it says of readers in topics that somebody has moved, and with
-    what entries of other topics say of these, and of what it does not know (cases 3, 4 and 5)."""
-    if not moved and apart is None:
-        return best
-    readers = {
-        reader: {topic: at for topic, at in offsets.items() if topic not in moved}
-        for reader, offsets in best.readers.items()
-    }
-    if apart is None:
-        return replace(best, readers=_not_empty(readers))
-    for offsets in readers.values():
-        for topic in apart.positions:
-            offsets.pop(topic, None)
+def _joined(
+    best: TaskEntry, apart: TaskEntry, strange: Collection[str], moved: Collection[str]
+) -> TaskEntry:
+    """Return the entry with what another says of the topics, and of all else, that it does not
+    know itself (case 5), and without what it says of readers in topics that somebody has moved."""
+    readers = _kept(best.readers, {*moved, *strange})
     for reader, offsets in apart.readers.items():
-        known = {topic: at for topic, at in offsets.items() if topic in apart.positions}
-        readers.setdefault(reader, {}).update(known)
+        known = {topic: at for topic, at in offsets.items() if topic in strange}
+        if known:
+            readers[reader] = {**readers.get(reader, {}), **known}
     names = {**apart.forwarded, **best.forwarded}
-    forwarded = {n: max(apart.forwarded.get(n, 0), best.forwarded.get(n, 0)) for n in names}
     return replace(
         best,
-        readers=_not_empty(readers),
+        readers=readers,
         tables={**apart.tables, **best.tables},
-        forwarded=forwarded,
+        forwarded={n: max(apart.forwarded.get(n, 0), best.forwarded.get(n, 0)) for n in names},
         watermarks={**apart.watermarks, **best.watermarks},
         closed={**apart.closed, **best.closed},
     )
 
 
-def _not_empty(readers: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    return {reader: offsets for reader, offsets in readers.items() if offsets}
+def _kept(
+    readers: Mapping[str, Mapping[str, int]], gone: Collection[str]
+) -> dict[str, dict[str, int]]:
+    """Return readers without these topics, and without those that read nothing else."""
+    kept = {r: {t: at for t, at in found.items() if t not in gone} for r, found in readers.items()}
+    return {reader: offsets for reader, offsets in kept.items() if offsets}
 
 
 def without_tables(entry: TaskEntry, names: Collection[str]) -> TaskEntry:

@@ -24,6 +24,7 @@ from faust._machines.commits import (
     decode,
     encode,
     reader_positions,
+    without_tables,
     worst_case_size,
 )
 
@@ -262,6 +263,32 @@ def test_a_reader_that_only_the_older_entry_knows_keeps_its_position() -> None:
     chosen = choose(committed(("a", 15, entry(9, a=15)), ("c", 70, old)))
     assert chosen.entry is not None
     assert chosen.entry.readers == {"one": {"a": 15}, "two": {"a": 20}, "gone": {"c": 71}}
+
+
+def test_what_two_tasks_have_committed_holds_when_their_topics_come_together() -> None:
+    """A topic has grown, and has as many partitions as others now."""
+    grown = replace(entry(90, a=10), tables={}, forwarded={"r|x:0": 4, "q|x:0": 9})
+    behind = replace(entry(7, b=20, c=30), forwarded={"r|x:0": 6}, watermarks={"t": 5.0})
+    ahead = replace(entry(8, b=21, c=31), forwarded={"r|x:0": 7}, watermarks={"t": 6.0})
+    chosen = choose(committed(("a", 10, grown), ("b", 20, behind), ("c", 31, ahead)))
+    assert chosen.positions == {"a": 10, "b": 21, "c": 31}
+    assert chosen.entry is not None
+    assert chosen.entry.sequence == 90
+    assert chosen.entry.tables == {"t": TableMark(8, 100)}
+    assert chosen.entry.forwarded == {"r|x:0": 7, "q|x:0": 9}
+    assert chosen.entry.watermarks == {"t": 6.0}
+    assert chosen.entry.readers["two"] == {"a": 15, "b": 26, "c": 36}
+    assert not chosen.agrees
+
+
+def test_what_is_said_of_tables_that_are_another_task_s_is_not_carried_on() -> None:
+    """It would grow old, and its number would be the higher one."""
+    e = replace(entry(7, a=10), tables={"t": TableMark(7, 5), "u": TableMark(6, 8)})
+    e = replace(e, watermarks={"t": 1.0, "u": 2.0}, closed={"t": 3.0})
+    left = without_tables(e, {"t", "z"})
+    assert (left.tables, left.watermarks, left.closed) == ({"u": TableMark(6, 8)}, {"u": 2.0}, {})
+    assert left.positions == e.positions
+    assert without_tables(e, {"z"}) is e
 
 
 def test_a_topic_without_a_commit_is_not_in_the_answer() -> None:

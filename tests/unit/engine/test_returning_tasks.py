@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_world import World
 
+from faust._machines.copartition import TaskId
 from tests.support.virtual_time import send_all, until, virtual
 
 
@@ -47,4 +49,40 @@ async def test_a_task_that_comes_back_while_it_is_given_up_late_is_started(world
     await until(lambda: task_id in manager.tasks and manager.tasks[task_id].run.alive)
     release.set()
     await until(lambda: seen == ["a", "a"])
+    await app.stop()
+
+
+@virtual
+async def test_a_partition_is_read_that_comes_in_another_task_while_its_old_one_is_given_up_late(
+    world: World,
+) -> None:
+    """Its topic has grown.  The end of the old task ended reading it for the new one, too."""
+    app = world.app(broker_rebalance_grace=5.0)
+    source = app.topic("source", internal=True, partitions=1, value_type=str)
+    seen: list[str] = []
+    release = asyncio.Event()
+
+    @app.agent(source, name="waits")
+    async def waits(stream: Any) -> None:
+        async for value in stream:
+            seen.append(value)
+            await release.wait()
+
+    await app.start()
+    await send_all(source, ["a"])
+    await until(lambda: seen == ["a"])
+    manager, before = app.engine.manager, app.engine.assignment
+    (old,) = manager.tasks
+    new = TaskId("2", 0)
+    after = replace(before, tasks=frozenset({new}), topics={"source": "2"})
+    manager.disown(frozenset({old}))
+    late = asyncio.ensure_future(manager.give_up({old}))
+    await app.clock.sleep(0.1)
+    await manager.take_on({new}, after, 1)
+    await late
+    release.set()
+    await until(lambda: seen == ["a", "a"])
+    await send_all(source, ["b"])
+    await until(lambda: seen == ["a", "a", "b"])
+    assert list(manager.tasks) == [new]
     await app.stop()
