@@ -127,4 +127,30 @@ MUTANTS = (
         "                _ = (\n",
         tests=(f"{RETURNS}::test_a_copy_that_a_replaced_worker_sends_late_is_not_counted_again",),
     ),
+    Mutant(
+        "who gets a task does not wait for those who read a partition of it",
+        "faust/_machines/assignment.py",
+        "readers.get(TP(topic, task.partition), name) != name",
+        "not name",
+        tests=("tests/machines/test_growing.py",),
+        scenario="growth",
+        seeds=100,
+    ),
+    Mutant(
+        "who keeps a task says that it has given up what has grown, and reads on",
+        "faust/_engine/holdings.py",
+        "        return self.revoked | self.reduced\n",
+        "        return self.revoked\n",
+        tests=("tests/machines/test_growing.py",),
+    ),
+    Mutant(
+        "the commit with the higher number says all of tasks that have come together",
+        "faust/_machines/commits.py",
+        "        tables={**apart.tables, **best.tables},\n",
+        "        tables=best.tables,\n",
+        tests=(
+            "tests/machines/test_commits.py::"
+            "test_what_two_tasks_have_committed_holds_when_their_topics_come_together",
+        ),
+    ),
 )
