@@ -116,7 +116,7 @@ class TaskManager:
 
         So is what reads a partition of something new: a topic that has grown belongs to others.
         """
-        await self.give_up(added & self.starting.keys())
+        await self.give_up(self.starting.keys() - (assignment.tasks - added))
         coming = assignment.sources_of(added)
         for task_id, task in sorted(self.tasks.items()):
             if task_id in added or not coming.isdisjoint(task.sources):
