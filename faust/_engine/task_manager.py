@@ -92,7 +92,7 @@ class TaskManager:
         await self._forget(added := frozenset(added), assignment)
         changed = {
             task_id
-            for task_id in (*self.starting, *self.tasks)
+            for task_id in assignment.tasks & {*self.starting, *self.tasks}
             if self._reads.get(task_id) != self._readers_in(task_id, assignment)
         }
         if changed:

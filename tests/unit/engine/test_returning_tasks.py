@@ -86,3 +86,38 @@ async def test_a_partition_is_read_that_comes_in_another_task_while_its_old_one_
     await until(lambda: seen == ["a", "a", "b"])
     assert list(manager.tasks) == [new]
     await app.stop()
+
+
+@virtual
+async def test_a_task_that_is_given_up_late_is_not_taken_for_one_that_reads_something_else(
+    world: World,
+) -> None:
+    """It was started again, although it was somebody else's (seed 1312)."""
+    app = world.app(broker_rebalance_grace=5.0)
+    source = app.topic("source", internal=True, partitions=1, value_type=str)
+    release = asyncio.Event()
+    seen: list[str] = []
+
+    @app.agent(source, name="waits")
+    async def waits(stream: Any) -> None:
+        async for value in stream:
+            seen.append(value)
+            await release.wait()
+
+    await app.start()
+    await send_all(source, ["a"])
+    await until(lambda: seen == ["a"])
+    manager, before = app.engine.manager, app.engine.assignment
+    (task_id,) = manager.tasks
+    after = replace(before, tasks=frozenset(), partitions=frozenset())
+    manager.disown(frozenset({task_id}))
+    late = asyncio.ensure_future(manager.give_up({task_id}))
+    await app.clock.sleep(0.1)
+    await manager.take_on((), after, 1)
+    await late
+    release.set()
+    await app.clock.sleep(5.0)
+    assert not manager.tasks
+    assert not manager.starting
+    assert seen == ["a"]
+    await app.stop()
