@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from faust._engine.replay import Replay
     from faust._engine.tasks import ActiveTask
     from faust._machines.copartition import TaskId
-    from faust.transport.base import Commit, Transport
+    from faust.transport.base import Transport
+    from faust.transport.membership import Commit
 
 __all__ = ["Restored", "StartPoints"]
 
