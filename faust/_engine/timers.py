@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from faust._engine.registry import TaskSpec, TimerSpec
+from faust.exceptions import PartitionRevoked
 
 if TYPE_CHECKING:
     from faust._core.clock import Clock
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Background"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds before a task begins anew whose event was given to another worker.
+REVOKED_PAUSE = 0.1
 
 #: Seconds after which a crontab looks at the wall clock again: somebody may have set it.
 LONGEST_SLEEP = 60.0
@@ -77,8 +81,17 @@ class Background:
             await result
 
     async def _run_task(self, spec: TaskSpec) -> None:
-        if self._may_run(spec):
-            await self._call(spec.fun)
+        """Run a task; again, if it has been in the middle of an event that others process now.
+
+        What that event had raised has ended the task's loop over its stream: whoever reads another
+        partition there waits for it to go on.
+        """
+        while self._may_run(spec):
+            try:
+                return await self._call(spec.fun)
+            except PartitionRevoked as exc:
+                logger.warning("Task %s begins anew: %s", _name(spec.fun), exc)
+                await self._clock.sleep(REVOKED_PAUSE)
 
     async def _run_timer(self, spec: TimerSpec) -> None:
         """Run at the turns ``begin + n * interval``: the time a run takes is no drift.

@@ -146,14 +146,16 @@ class Gate:
             when it was made.
         readers: Who shares; others pass.
         together: Of who is inside an event: who was inside together with it.
+        unguarded: Of who is inside an event: who else has gone in and out meanwhile, perhaps.
     """
 
-    __slots__ = ("inside", "readers", "together", "waiters")
+    __slots__ = ("inside", "readers", "together", "unguarded", "waiters")
 
     def __init__(self) -> None:
         self.inside: set[str] = set()
         self.readers: set[str] = set()
         self.together: dict[str, set[str]] = {}
+        self.unguarded: dict[str, set[str]] = {}
         self.waiters: list[Any] = []
 
     def take_waiters(self) -> list[Any]:
@@ -174,11 +176,19 @@ class Gate:
         """Leave; harmless for one who is not inside."""
         self.inside.discard(reader)
         self.together.pop(reader, None)
+        self.unguarded.pop(reader, None)
 
     def extend(self, readers: set[str], inside: set[str]) -> None:
-        """Share with further readers, of whom some are inside events already."""
+        """Share with further readers, of whom some are inside events already.
+
+        Nothing kept the further ones out while those who are inside now were: they may have been
+        inside as well, and have written, and left.
+        """
         self.readers |= readers
         self.inside |= inside
+        for reader in self.inside:
+            met = self.readers if reader in readers else readers
+            self.unguarded.setdefault(reader, set()).update(met - {reader})
         if inside and len(self.inside) > 1:
             for reader in self.inside:
                 self.together.setdefault(reader, set()).update(self.inside - {reader})
@@ -192,7 +202,8 @@ class Gate:
         """
         if reader not in self.readers or reader not in self.inside:
             return others
-        return (others - self.readers) | self.together.get(reader, set())
+        missed = others & self.unguarded.get(reader, set())
+        return (others - self.readers) | missed | self.together.get(reader, set())
 
 
 class Held:
@@ -400,6 +411,7 @@ class TaskRun:
         if self.gate is not None:
             self.gate.inside.clear()
             self.gate.together.clear()
+            self.gate.unguarded.clear()
 
     def __repr__(self) -> str:
         state = "over" if not self.alive else "open" if self.open else "closing"

@@ -120,6 +120,8 @@ class GateAgainstModel(RuleBasedStateMachine):
         self.busy: set[str] = set()
         #: Since it went in, reader -> with whom it was inside when further readers came.
         self.met: dict[str, set[str]] = {}
+        #: Since it went in, reader -> who was not kept out all the time.
+        self.free: dict[str, set[str]] = {}
 
     @rule(reader=READERS)
     def enter(self, reader: str) -> None:
@@ -129,12 +131,15 @@ class GateAgainstModel(RuleBasedStateMachine):
         if let_in:
             self.busy.add(reader)
             self.met.setdefault(reader, set())
+            kept_out = self.sharing if reader in self.sharing else set()
+            self.free.setdefault(reader, set("abcd") - kept_out - {reader})
 
     @rule(reader=READERS)
     def leave(self, reader: str) -> None:
         self.gate.leave(reader)
         self.busy.discard(reader)
         self.met.pop(reader, None)
+        self.free.pop(reader, None)
 
     @precondition(lambda self: len(self.sharing) < 4)
     @rule(data=st.data())
@@ -157,10 +162,14 @@ class GateAgainstModel(RuleBasedStateMachine):
         for reader in "abcd":
             others = set("abcd") - {reader}
             if reader in self.busy & self.sharing:
-                wanted = (others - self.sharing) | self.met[reader]
+                wanted = self.free[reader] | self.met[reader]
             else:
                 wanted = others
             assert self.gate.in_the_way(reader, others) == wanted
+            nobody_else = (
+                self.met.get(reader, set()) if reader in self.busy & self.sharing else set()
+            )
+            assert self.gate.in_the_way(reader, set()) == nobody_else
 
 
 TestGateAgainstModel = GateAgainstModel.TestCase
@@ -190,7 +199,7 @@ def test_a_task_that_is_over_lets_everybody_through_its_gate() -> None:
     run.gate = Gate()
     run.gate.extend({"a", "b"}, {"a", "b"})
     run.close()
-    assert (run.gate.inside, run.gate.together) == (set(), {})
+    assert (run.gate.inside, run.gate.together, run.gate.unguarded) == (set(), {}, {})
     assert run.gate.try_enter("a")
 
 

@@ -153,3 +153,34 @@ async def test_another_stream_of_the_same_topic_goes_on_where_one_was_left_with_
         await app.clock.sleep(1)
         assert app.committed_position(TP("numbers", 0)) == 5
     assert seen == [("first", 1), ("first", 2), ("then", 3), ("then", 4), ("then", 5)]
+
+
+@virtual
+async def test_a_task_whose_event_was_given_to_another_worker_did_not_end_the_worker(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """(simulation: widening, seed 1000399)"""
+    seen: list[int] = []
+    app = world.app(topic_partitions=1, broker_heartbeat_interval=1.0)
+    topic = app.topic("numbers", value_type=int, internal=True)
+    world.create("out", 1)
+    out = app.topic("out", value_type=int)
+
+    @app.task
+    async def pass_on() -> None:
+        async for value in topic.stream():
+            seen.append(value)
+            if seen == [1]:
+                await asyncio.sleep(20.0)  # longer than it takes to be thrown out, and to be back
+            await out.send(value=value)
+
+    async with app:
+        await send_all(topic, [1, 2, 3])
+        await until(lambda: seen)
+        groups = world.broker.groups
+        groups.group("shop").leave(app.engine.membership.member_id, now=world.broker.now())
+        groups.notify("shop")
+        await until(lambda: len(world.records("out")) == 3)
+        assert not app.failed.is_set()
+    assert seen == [1, 1, 2, 3]
+    assert "Task pass_on begins anew" in caplog.text
