@@ -88,10 +88,12 @@ class Background:
         """
         while self._may_run(spec):
             try:
-                return await self._call(spec.fun)
+                await self._call(spec.fun)
             except PartitionRevoked as exc:
                 logger.warning("Task %s begins anew: %s", _name(spec.fun), exc)
                 await self._clock.sleep(REVOKED_PAUSE)
+            else:
+                return
 
     async def _run_timer(self, spec: TimerSpec) -> None:
         """Run at the turns ``begin + n * interval``: the time a run takes is no drift.

@@ -183,4 +183,4 @@ async def test_a_task_whose_event_was_given_to_another_worker_did_not_end_the_wo
         await until(lambda: len(world.records("out")) == 3)
         assert not app.failed.is_set()
     assert seen == [1, 1, 2, 3]
-    assert "Task pass_on begins anew" in caplog.text
+    assert "pass_on begins anew" in caplog.text
