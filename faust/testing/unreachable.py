@@ -23,6 +23,13 @@ _CANCELLED_SOONER = (
     "again, and ends within a turn; the round that may give it back takes several requests"
 )
 
+_HAS_ENDED = "once it has ended it sends nothing, and waits for nothing"
+_TAKEN_BACK = "the abort before it has taken back, and waited for, all that was handed over"
+_FREE_IN_ONE_LOOP = (
+    "in one loop whoever is cancelled in a step lets go of the lock before anybody asks for it; it "
+    "is for two threads"
+)
+
 #: Crash point, as it is printed -> why nobody ever stands there.
 UNREACHABLE: Mapping[str, str] = {
     "engine._leave: async with asyncio.timeout(LEAVE_PATIENCE): await self.bridg": (
@@ -40,4 +47,7 @@ UNREACHABLE: Mapping[str, str] = {
     "following.aim: async with self._lock: if self._stopped or self._clock.monot": _ONLY_ONE,
     "following.take: async with self._lock: end = min(position, self.boundary) co": _ONLY_ONE,
     "following.refresh: async with self._lock: copy = self._copy if self._stopped or": _ONLY_ONE,
+    "exactlyonce.close: await self.abandon()": _HAS_ENDED,
+    "exactlyonce._close: await self._producer.close()": _TAKEN_BACK,
+    "exactlyonce._alone: async with self._step: return await fun(*args)": _FREE_IN_ONE_LOOP,
 }
