@@ -145,16 +145,14 @@ class Gate:
         inside: The readers that are inside an event now: one, or those whom the gate found there
             when it was made.
         readers: Who shares; others pass.
-        together: Of who is inside an event: who was inside together with it.
-        unguarded: Of who is inside an event: who else has gone in and out meanwhile, perhaps.
+        unguarded: Of who is inside an event: whom nothing has kept out of theirs all the time.
     """
 
-    __slots__ = ("inside", "readers", "together", "unguarded", "waiters")
+    __slots__ = ("inside", "readers", "unguarded", "waiters")
 
     def __init__(self) -> None:
         self.inside: set[str] = set()
         self.readers: set[str] = set()
-        self.together: dict[str, set[str]] = {}
         self.unguarded: dict[str, set[str]] = {}
         self.waiters: list[Any] = []
 
@@ -175,7 +173,6 @@ class Gate:
     def leave(self, reader: str) -> None:
         """Leave; harmless for one who is not inside."""
         self.inside.discard(reader)
-        self.together.pop(reader, None)
         self.unguarded.pop(reader, None)
 
     def extend(self, readers: set[str], inside: set[str]) -> None:
@@ -189,9 +186,6 @@ class Gate:
         for reader in self.inside:
             met = self.readers if reader in readers else readers
             self.unguarded.setdefault(reader, set()).update(met - {reader})
-        if inside and len(self.inside) > 1:
-            for reader in self.inside:
-                self.together.setdefault(reader, set()).update(self.inside - {reader})
 
     def in_the_way(self, reader: str, others: set[str]) -> set[str]:
         """Return whose writes the event of a reader may have missed that first writes a table.
@@ -202,8 +196,7 @@ class Gate:
         """
         if reader not in self.readers or reader not in self.inside:
             return others
-        missed = others & self.unguarded.get(reader, set())
-        return (others - self.readers) | missed | self.together.get(reader, set())
+        return (others - self.readers) | (others & self.unguarded.get(reader, set()))
 
 
 class Held:
@@ -410,7 +403,6 @@ class TaskRun:
             output.drop()
         if self.gate is not None:
             self.gate.inside.clear()
-            self.gate.together.clear()
             self.gate.unguarded.clear()
 
     def __repr__(self) -> str:

@@ -42,8 +42,12 @@ UNREACHABLE: Mapping[str, str] = {
         "it waits for tasks that are being started, and of these there are none: give_up has "
         "cancelled and awaited them before it can run out of time, and a closed manager starts none"
     ),
-    "task_manager.take_on: await self._forget((added := frozenset(added)), assignment)": _CANCELLED_SOONER,
-    "task_manager._forget: await self.give_up(self.starting.keys() - (assignment.tasks ": _CANCELLED_SOONER,
+    "task_manager.take_on: await self._forget((added := frozenset(added)), assignment)": (
+        _CANCELLED_SOONER
+    ),
+    "task_manager._forget: await self.give_up(self.starting.keys() - (assignment.tasks ": (
+        _CANCELLED_SOONER
+    ),
     "following.aim: async with self._lock: if self._stopped or self._clock.monot": _ONLY_ONE,
     "following.take: async with self._lock: end = min(position, self.boundary) co": _ONLY_ONE,
     "following.refresh: async with self._lock: copy = self._copy if self._stopped or": _ONLY_ONE,

@@ -70,15 +70,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "who was inside together with others writes on what it has read before",
         "faust/_machines/effects.py",
-        "        return (others - self.readers) | self.together.get(reader, set())",
+        "        return (others - self.readers) | (others & self.unguarded.get(reader, set()))",
         "        return others - self.readers",
         scenario="learning",
     ),
     Mutant(
         "who has a gate shares with a stranger",
         "faust/_machines/effects.py",
-        "        return (others - self.readers) | self.together.get(reader, set())",
-        "        return self.together.get(reader, set())",
+        "        return (others - self.readers) | (others & self.unguarded.get(reader, set()))",
+        "        return others & self.unguarded.get(reader, set())",
         scenario="learning",
     ),
     Mutant(
