@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as AbstractCollection
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -170,11 +170,7 @@ class Declarations:
         if self._conf.topic_allow_declare:
             return
         if specs := self._missing():
-            commands = "; ".join(_command(spec) for spec in specs)
-            raise ImproperlyConfigured(
-                f"topic {_listed(spec.name for spec in specs)} does not exist and "
-                f"topic_allow_declare is off: create it ({commands})"
-            )
+            raise _absent(specs, " and topic_allow_declare is off: create it")
 
     def _missing(self) -> list[TopicSpec]:
         """Return what of our own is not there."""
@@ -281,22 +277,15 @@ class Declarations:
         """
         spec = self._spec(name, topic, partitions)
         if not self._conf.topic_allow_declare:
-            raise ImproperlyConfigured(
-                f"topic {name!r} does not exist and topic_allow_declare is off: create it "
-                f"({_command(spec)})"
-            )
+            raise _absent([spec], " and topic_allow_declare is off: create it")
         try:
             await self._transport.create_topic(spec)
             logger.info("Created topic %s with %d partitions", name, partitions)
         except TopicExists:
             pass
         except TopicAuthorizationFailed as exc:
-            specs = self._missing() or [spec]
-            commands = "; ".join(_command(spec) for spec in specs)
-            raise ImproperlyConfigured(
-                f"topic {_listed(spec.name for spec in specs)} does not exist, and we may not "
-                f"create it ({exc}): ask for it ({commands})"
-            ) from exc
+            why = f", and we may not create it ({exc}): ask for it"
+            raise _absent(self._missing() or [spec], why) from exc
         except InvalidTopic as exc:
             raise ImproperlyConfigured(
                 f"topic {name!r} does not exist, and the broker refuses to create it with "
@@ -389,6 +378,14 @@ class Declarations:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+def _absent(specs: Sequence[TopicSpec], why: str) -> ImproperlyConfigured:
+    """Return the error that names topics which are not there, and how to create each."""
+    commands = "; ".join(_command(spec) for spec in specs)
+    return ImproperlyConfigured(
+        f"topic {_listed(spec.name for spec in specs)} does not exist{why} ({commands})"
+    )
 
 
 def _replicas(spec: TopicSpec) -> str:

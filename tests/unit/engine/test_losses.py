@@ -31,6 +31,16 @@ def refuse(world: World, topic: str) -> None:
     world.broker.faults.before = before
 
 
+async def refused_client(world: World) -> tuple[Any, Any]:
+    """Return a client, and a topic that it may not write to any more."""
+    app = world.app()
+    forbidden = app.topic("forbidden", internal=True, value_type=int)
+    await app.start_client()
+    await send_all(forbidden, [1])
+    refuse(world, "forbidden")
+    return app, forbidden
+
+
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "faust._engine.losses"]
 
@@ -66,11 +76,7 @@ async def test_a_client_goes_on_sending_after_a_message_that_nobody_asked_for_wa
 async def test_what_a_client_has_lost_is_said_at_the_latest_when_it_stops(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = world.app()
-    forbidden = app.topic("forbidden", internal=True, value_type=int)
-    await app.start_client()
-    await send_all(forbidden, [1])
-    refuse(world, "forbidden")
+    app, forbidden = await refused_client(world)
     for number in range(3):
         await forbidden.send(value=number)
         await asyncio.sleep(0.1)
@@ -82,11 +88,7 @@ async def test_what_a_client_has_lost_is_said_at_the_latest_when_it_stops(
 async def test_a_client_whose_messages_are_asked_for_says_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = world.app()
-    forbidden = app.topic("forbidden", internal=True, value_type=int)
-    await app.start_client()
-    await send_all(forbidden, [1])
-    refuse(world, "forbidden")
+    app, forbidden = await refused_client(world)
     with pytest.raises(ProducerSendError, match="no right to write"):
         await (await forbidden.send(value=1))
     await app.stop()

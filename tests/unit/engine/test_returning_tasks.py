@@ -22,8 +22,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-@virtual
-async def test_a_task_that_comes_back_while_it_is_given_up_late_is_started(world: World) -> None:
+async def inside_an_event(world: World) -> tuple[Any, Any, list[str], asyncio.Event]:
+    """Return an app whose agent is inside the event "a", its topic, what it has seen, and what lets
+    it go."""
     app = world.app(broker_rebalance_grace=5.0)
     source = app.topic("source", internal=True, partitions=1, value_type=str)
     seen: list[str] = []
@@ -38,6 +39,12 @@ async def test_a_task_that_comes_back_while_it_is_given_up_late_is_started(world
     await app.start()
     await send_all(source, ["a"])
     await until(lambda: seen == ["a"])
+    return app, source, seen, release
+
+
+@virtual
+async def test_a_task_that_comes_back_while_it_is_given_up_late_is_started(world: World) -> None:
+    app, _, seen, release = await inside_an_event(world)
     manager, assignment = app.engine.manager, app.engine.assignment
     (task_id,) = manager.tasks
     # The main loop was blocked for longer than a revocation has: it is taken away, and comes back.
@@ -57,20 +64,7 @@ async def test_a_partition_is_read_that_comes_in_another_task_while_its_old_one_
     world: World,
 ) -> None:
     """Its topic has grown.  The end of the old task ended reading it for the new one, too."""
-    app = world.app(broker_rebalance_grace=5.0)
-    source = app.topic("source", internal=True, partitions=1, value_type=str)
-    seen: list[str] = []
-    release = asyncio.Event()
-
-    @app.agent(source, name="waits")
-    async def waits(stream: Any) -> None:
-        async for value in stream:
-            seen.append(value)
-            await release.wait()
-
-    await app.start()
-    await send_all(source, ["a"])
-    await until(lambda: seen == ["a"])
+    app, source, seen, release = await inside_an_event(world)
     manager, before = app.engine.manager, app.engine.assignment
     (old,) = manager.tasks
     new = TaskId("2", 0)
@@ -93,20 +87,7 @@ async def test_a_task_that_is_given_up_late_is_not_taken_for_one_that_reads_some
     world: World,
 ) -> None:
     """It was started again, although it was somebody else's (seed 1312)."""
-    app = world.app(broker_rebalance_grace=5.0)
-    source = app.topic("source", internal=True, partitions=1, value_type=str)
-    release = asyncio.Event()
-    seen: list[str] = []
-
-    @app.agent(source, name="waits")
-    async def waits(stream: Any) -> None:
-        async for value in stream:
-            seen.append(value)
-            await release.wait()
-
-    await app.start()
-    await send_all(source, ["a"])
-    await until(lambda: seen == ["a"])
+    app, _, seen, release = await inside_an_event(world)
     manager, before = app.engine.manager, app.engine.assignment
     (task_id,) = manager.tasks
     after = replace(before, tasks=frozenset(), partitions=frozenset())
