@@ -14,6 +14,7 @@ import faust
 from faust.exceptions import ImproperlyConfigured
 from faust.web import ResourceOptions
 from faust.web.apps.tables import keys_from_text
+from faust.web.drivers.aiohttp import Web
 from faust.web.exceptions import ValidationError
 
 
@@ -214,18 +215,43 @@ def test_windows_and_sets_are_read_by_key() -> None:
     serve(app, client)
 
 
-@pytest.mark.parametrize("turns", range(3))
+class Held(Web):
+    """A server whose thread stands still at a moment of its start, until it is let go."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__(make_app())
+        self.moment = moment
+        self.is_there = threading.Event()
+        self.let_go = threading.Event()
+
+    def _hold(self, moment: str) -> None:
+        if moment == self.moment:
+            self.is_there.set()
+            assert self.let_go.wait(30)
+
+    async def _listen(self, runner: Any) -> None:
+        self._hold("before it listens")
+        await super()._listen(runner)
+        self._hold("after it listens")
+
+
+@pytest.mark.parametrize("is_let_go", ["before it is stopped", "while it is stopped"])
+@pytest.mark.parametrize("moment", ["before it listens", "after it listens"])
 def test_an_app_that_is_stopped_while_its_server_starts_ends_it_without_an_error(
-    turns: int, caplog: pytest.LogCaptureFixture
+    moment: str, is_let_go: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        web = make_app().web
+        web = Held(moment)
         starting = asyncio.create_task(web.on_start())
-        for _ in range(1 + turns):
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, web.is_there.wait, 30)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
+        if is_let_go == "before it is stopped":
+            web.let_go.set()
+        else:
+            loop.call_later(0.01, web.let_go.set)
         await web.on_stop()
 
     asyncio.run(main())
