@@ -114,12 +114,18 @@ class Background:
             due = max(begin + turn * interval, soonest)
 
     async def _run_once(self, spec: TimerSpec) -> None:
+        """Run it; one that was in the middle of an event that others process now misses its turn.
+
+        (As with tasks, whoever reads another partition there waits for it to go on.)
+        """
         if not self._may_run(spec):
             return
         task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # it is one
         self.busy[task] = self._clock.monotonic()
         try:
             await self._call(spec.fun)
+        except PartitionRevoked as exc:
+            logger.warning("Timer %s has broken this turn off, and goes on with the next: %s", spec.name, exc)
         finally:
             del self.busy[task]
 

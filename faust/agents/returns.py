@@ -240,6 +240,11 @@ class Returns:
         if highest <= task.generation:
             return task.generation
         # We were replaced, and shall hear of it in a moment; or the group has begun to count anew.
+        logger.warning(
+            "Agent %s: its retry topics tell of generation %d, and task %s began here in generation "
+            "%d: it waits until the group of %s has told whether the task is still ours",
+            self._feed.name, highest, task.id, task.generation, self._app.conf.id,
+        )  # fmt: skip
         await self._app.until_heard_of()
         logger.warning(
             "Agent %s: its retry topics tell of generation %d, and the group of %s is in generation"

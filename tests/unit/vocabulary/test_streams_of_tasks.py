@@ -184,3 +184,38 @@ async def test_a_task_whose_event_was_given_to_another_worker_did_not_end_the_wo
         assert not app.failed.is_set()
     assert seen == [1, 1, 2, 3]
     assert "pass_on begins anew" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["timer", "crontab"])
+@virtual
+async def test_a_timer_whose_event_was_given_to_another_worker_did_not_end_the_worker(
+    world: World, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    """A task began anew, and a timer that reads a stream ended the app."""
+    seen: list[int] = []
+    app = world.app(topic_partitions=1, broker_heartbeat_interval=1.0)
+    topic = app.topic("numbers", value_type=int, internal=True)
+    world.create("out", 1)
+    out = app.topic("out", value_type=int)
+
+    @(app.timer(30.0) if what == "timer" else app.crontab("* * * * *"))
+    async def pass_on() -> None:
+        async for value in topic.stream():
+            seen.append(value)
+            if seen == [1]:
+                await asyncio.sleep(20.0)  # longer than it takes to be thrown out, and to be back
+            await out.send(value=value)
+            if value == 3:
+                return
+
+    async with app:
+        await send_all(topic, [1, 2, 3])
+        await until(lambda: seen)
+        groups = world.broker.groups
+        groups.group("shop").leave(app.engine.membership.member_id, now=world.broker.now())
+        groups.notify("shop")
+        await until(lambda: len(world.records("out")) == 3)
+        assert not app.failed.is_set()
+    assert seen == [1, 1, 2, 3]
+    (said,) = [r.getMessage() for r in caplog.records if r.name == "faust._engine.timers"]
+    assert "pass_on has broken this turn off, and goes on with the next: " in said
