@@ -70,6 +70,7 @@ class Connected(Service):
             self.conf, self.clock, self.make_bridge(), self.make_transport or self._new_transport
         )
         outbox = connection.outbox
+        outbox.after_the_end = self._stopped.is_set()
         outbox.on_delivered = self.sensors.on_batch_sent
         outbox.on_handed_over = partial(self.sensors.on_threaded_producer_buffer_processed, self)
         self._watch_sends(outbox)

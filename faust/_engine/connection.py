@@ -197,6 +197,7 @@ class Connection:
             ProducerSendError: some of it was not delivered.
         """
         if not self.opened:
+            self.outbox.drop_early()
             return
         self.opened = False
         try:

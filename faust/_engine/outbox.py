@@ -9,6 +9,7 @@ while their predecessors travel, and a single record leaves at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from time import perf_counter
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from faust.transport.producer import Placed, Producer
 
 __all__ = ["Outbox"]
+
+logger = logging.getLogger(__name__)
 
 _NONE: list[tuple[str, bytes]] = []
 
@@ -81,7 +84,12 @@ class Outbox:
         self._timer: asyncio.TimerHandle | None = None
         #: What could not be delivered, and nobody has asked for.
         self.losses = Losses()
-        self._early: list[Callable[[], None]] = []
+        #: What was given to us before the start: message, topic, and what gives it its place.
+        self._early: list[tuple[LateMessage, str, Callable[[], None]]] = []
+        #: Was its app stopped?  Then what waits for another start is said, once for each topic.
+        self.after_the_end = False
+        self._told: set[str] = set()
+        self._ended = False
         #: What waits until it is known how many partitions its topic has.
         self._late: set[asyncio.Future[None]] = set()
         self._lock = threading.Lock()
@@ -102,7 +110,7 @@ class Outbox:
         self.open = True
         with self._lock:
             early, self._early = self._early, []
-        for send in early:
+        for _, _, send in early:
             send()
 
     def target(self, topic: str) -> OutboxTarget:
@@ -336,28 +344,50 @@ class Outbox:
         timestamp: float | None,
         headers: Headers | None,
     ) -> FutureMessage:
-        """As `append`, from any thread, and also before the outbox is started."""
+        """As `append`, from any thread, and also before the outbox is started.
+
+        What comes when it has ended fails, and is an error in the log.
+        """
         if target.partitions and self._loop is not None and threading.get_ident() == self.thread:
             return self.append(target, partition, key, value, timestamp, headers)
         when = self._clock.time() if timestamp is None else timestamp
         sent = LateMessage(None, 0, 0)
 
         def on_loop() -> None:
+            if not self.open:
+                self._refuse(sent, target.name, "the app has stopped sending")
+                return
             late = asyncio.ensure_future(
                 self._append_later(sent, target, partition, key, value, when, headers)
             )
             self._late.add(late)
             late.add_done_callback(self._late.discard)
 
-        with self._lock:
-            if self._loop is None:
-                self._early.append(on_loop)
+        with self._lock:  # it does not end meanwhile
+            loop, waits = self._loop, not self._ended
+            if loop is not None and threading.get_ident() != self.thread:
+                loop.call_soon_threadsafe(on_loop)
                 return sent
-        if threading.get_ident() == self.thread:
-            on_loop()  # at once: the next barrier is to know of it
+            if loop is None and waits:
+                self._early.append((sent, target.name, on_loop))
+        if loop is None and waits:
+            self._tell_that_it_waits(target.name)
         else:
-            self._loop.call_soon_threadsafe(on_loop)
+            on_loop()  # at once: the next barrier is to know of it
         return sent
+
+    def _tell_that_it_waits(self, topic: str) -> None:
+        if self.after_the_end and topic not in self._told:
+            self._told.add(topic)
+            logger.warning(
+                "send_soon() was called after the app had stopped: messages to topic %s wait in "
+                "memory until it is started again, and are lost if it is not", topic,
+            )  # fmt: skip
+
+    @staticmethod
+    def _refuse(sent: LateMessage, topic: str, why: str) -> None:
+        sent.fail(ProducerSendError(why))
+        logger.error("A message that send_soon() was given for topic %s is lost: %s", topic, why)
 
     async def _append_later(
         self,
@@ -388,7 +418,9 @@ class Outbox:
         Raises:
             ProducerSendError: some of it cannot be delivered, and that ends the app.
         """
-        if self._courier is not None and self.open:
+        if self._courier is None:
+            self.drop_early()
+        elif self.open:
             try:
                 await self._end_late()
                 await self.barrier()
@@ -398,9 +430,18 @@ class Outbox:
                 if self._timer is not None:
                     self._timer.cancel()
                     self._timer = None
-                self._loop = None
+                with self._lock:
+                    self._loop, self._ended = None, True
                 await self._drop_late()
                 self.losses.close()
+
+    def drop_early(self) -> None:
+        """It was never started, and will not be: what was to be sent then is lost."""
+        with self._lock:
+            early, self._early = self._early, []
+            self._ended = True
+        for sent, topic, _ in early:
+            self._refuse(sent, topic, "the app was stopped before it had a connection")
 
     async def _end_late(self) -> None:
         """What waits for its topic gets it soon, or never."""
