@@ -3,8 +3,8 @@
 Whoever awaits what `send` returns hears of a failure, and deals with it.  For all others somebody
 must say it.  In a *worker* a message may belong to an event: the first that is lost ends the app
 before anything more is committed, and nothing is sent after it.  In a *client* (an app that only
-sends and asks) no event comes again: each loss is an error in the log, and sending goes on.  What is
-found after the last look that a worker takes can end nothing any more, and is said, too.
+sends and asks) no event comes again: each loss is an error in the log, and sending goes on.  What
+is found after the last look that a worker takes can end nothing any more, and is said, too.
 """
 
 from __future__ import annotations

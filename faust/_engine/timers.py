@@ -125,7 +125,9 @@ class Background:
         try:
             await self._call(spec.fun)
         except PartitionRevoked as exc:
-            logger.warning("Timer %s has broken this turn off, and goes on with the next: %s", spec.name, exc)
+            logger.warning(
+                "Timer %s has broken this turn off, and goes on with the next: %s", spec.name, exc
+            )
         finally:
             del self.busy[task]
 

@@ -12,11 +12,16 @@ every copy names the generation in which its writer began.  A copy counts unless
 
 Everybody who reads the log finds the same, because only the order in the log is asked.  A worker
 cannot make void what a later one writes, however late its own records come.
+
+Generations are numbers of one group.  If two apps were given one retry topic, each has its own
+records there: those of another group are neither handled nor compared, and hide nothing.
 """
 
 from __future__ import annotations
 
-__all__ = ["Copies"]
+from collections.abc import Iterable
+
+__all__ = ["Copies", "generation_to_name", "is_foreign"]
 
 #: So many places, and so many verdicts, are remembered.
 REMEMBERED = 10_000
@@ -71,3 +76,19 @@ class Copies:
         if len(self._void) > REMEMBERED:
             del self._void[next(iter(self._void))]
         return False
+
+
+def is_foreign(group: str | None, own: str) -> bool:
+    """Did an app of another group write this?  What names no group is older than that, and ours."""
+    return group is not None and group != own
+
+
+def generation_to_name(found: Iterable[int | None]) -> int | None:
+    """Return what a copy is to name, where several readers have looked into its topic.
+
+    One of them may have seen a generation that is higher than ours, and another not.  A copy that
+    names none counts in any case, and one that names too low a one is void: so none it is, unless
+    all agree.
+    """
+    distinct = set(found)
+    return distinct.pop() if len(distinct) == 1 else None

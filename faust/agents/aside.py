@@ -11,12 +11,14 @@ The record has the event's bytes and timestamp, its headers, and these:
 ``faust-retry-attempts``      how often it was tried so far
 ``faust-retry-not-before``    milliseconds since the epoch: it is not handed out earlier
 ``faust-retry-forwarded``     what the header ``faust-source`` was, where it had one
+``faust-retry-group``         the group of the app that wrote it (its id)
 ``faust-retry-generation``    the group's, in which its writer began with the task
 ============================  ==================================================================
 
-Records with nothing but the last of these are marks: somebody has begun with the task in that
+Records with nothing but the last two of these are marks: somebody has begun with the task in that
 generation, and what earlier ones put there from then on does not count (`faust._machines.copies`).
-Under exactly once the broker fences who was replaced, and no record names a generation.
+Under exactly once the broker fences who was replaced, and no record names a generation.  What
+names no group was written before records did, and is taken for our own.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ __all__ = [
     "PREFIX",
     "Visit",
     "generation_of",
+    "group_of",
     "mark_beginning",
     "not_before",
     "put_aside_at",
@@ -45,6 +48,7 @@ __all__ = [
 PREFIX = "faust-retry-"
 FORWARDED = f"{PREFIX}forwarded"
 _GENERATION = f"{PREFIX}generation"
+_GROUP = f"{PREFIX}group"
 
 
 class Visit(NamedTuple):
@@ -101,6 +105,12 @@ def generation_of(headers: Headers) -> int | None:
     return None if found is None else int(found)
 
 
+def group_of(headers: Headers) -> str | None:
+    """Return the group whose app wrote a record, if it says so."""
+    found = next((value for name, value in headers if name == _GROUP), None)
+    return None if found is None else found.decode()
+
+
 async def mark_beginning(
     app: AppContext, topic: Topic[Any], partition: int, generation: int
 ) -> None:
@@ -109,7 +119,7 @@ async def mark_beginning(
     Raises:
         AgentFailed: the retry topic takes it neither now nor later.
     """
-    headers = [(_GENERATION, str(generation).encode())]
+    headers = [(_GROUP, app.conf.id.encode()), (_GENERATION, str(generation).encode())]
     await put_durably(
         app,
         topic,

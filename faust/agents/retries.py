@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faust._forwarded import SOURCE_HEADER
+from faust._machines.copies import generation_to_name
 from faust._machines.failures import Detour
 from faust.agents.aside import FORWARDED, PREFIX, visit_of
 from faust.agents.durable import put_durably, raw_topic
@@ -19,7 +20,7 @@ from faust.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from faust._context import AppContext
-    from faust._machines.effects import Cursor
+    from faust._machines.effects import Cursor, TaskRun
     from faust.streams import Stream
     from faust.topics import Topic
 
@@ -34,14 +35,20 @@ class RetryTopics:
         self._agent = agent
         #: Source topic -> its retry topic.
         self._topics: dict[str, Topic[Any]] = {}
-        #: What comes back: one for each feed of the agent.
-        self._returns: list[Returns] = []
+        #: Retry topic -> what comes back from it, for each feed where that arrives.
+        self._returns: dict[str, list[Returns]] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the topics."""
+        return set(self._returns)
 
     def read_with(self, stream: Stream[Any], detour: Detour) -> None:
         """Let a stream read what comes back to it, too.
 
         Raises:
-            ImproperlyConfigured: it reads by pattern, or one name is to serve several topics.
+            ImproperlyConfigured: it reads by pattern, or one name is to serve several topics, or
+                agents.
         """
         channel = stream.channel
         if not getattr(channel, "is_topic", False):
@@ -62,6 +69,7 @@ class RetryTopics:
                 f"agent {self._agent!r}: retry topic {name!r} cannot serve {[*taken, source]}: "
                 f"each needs its own; use faust.Retry(n, topic=True)"
             )
+        self._check_others(name)
         topic = self._topics.get(source)
         if topic is None:
             topic = self._topics[source] = raw_topic(self._app, name)
@@ -72,8 +80,19 @@ class RetryTopics:
         self._app.read_into(topic, self._agent, feed)
         returns = Returns.of(self._app, feed)
         returns.add(topic, detour.pause)
-        if returns not in self._returns:
-            self._returns.append(returns)
+        known = self._returns.setdefault(name, [])
+        if returns not in known:
+            known.append(returns)
+
+    def _check_others(self, name: str) -> None:
+        """What one agent puts aside would come back to another, too."""
+        for other, agent in self._app.agents.items():
+            if agent.retries is not self and name in agent.retries.names:
+                raise ImproperlyConfigured(
+                    f"agents {other!r} and {self._agent!r} have one retry topic, {name!r}: what "
+                    f"one puts aside would be handled by the other, too. Each needs its own: use "
+                    f"faust.Retry(n, topic=True), or give each another name"
+                )
 
     async def put(self, cursor: Cursor | None, record: Any, detour: Detour, failures: int) -> float:
         """Put an event aside; return the seconds until it may come back, at least.
@@ -100,10 +119,10 @@ class RetryTopics:
             "number": str(visit.number + 1),
             "attempts": str(visit.attempts + failures),
             "not-before": str(due),
+            "group": self._app.conf.id,
         }
-        for returns in self._returns:
-            if (generation := returns.generation(cursor.task)) is not None:
-                texts["generation"] = str(generation)
+        if (generation := self._generation(topic, cursor.task)) is not None:
+            texts["generation"] = str(generation)
         headers = [(PREFIX + name, text.encode()) for name, text in texts.items()]
         for name, value in visit.headers:
             headers.append((FORWARDED if name == SOURCE_HEADER else name, value))
@@ -118,3 +137,10 @@ class RetryTopics:
             f"@{record.offset},",
         )
         return detour.pause
+
+    def _generation(self, topic: Topic[Any], task: TaskRun) -> int | None:
+        """Return what a copy for this topic is to name: what is known of others says nothing."""
+        (name,) = topic.topics
+        return generation_to_name(
+            returns.generation(task) for returns in self._returns[name] if returns.knows(task)
+        )

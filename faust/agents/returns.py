@@ -23,11 +23,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from faust._core.background import in_background
-from faust._machines.copies import Copies
+from faust._machines.copies import Copies, is_foreign
 from faust._machines.effects import Cursor, TaskRun
 from faust._machines.retry import backoff
 from faust._values import TP, Headers, ProcessingGuarantee
-from faust.agents.aside import generation_of, mark_beginning, not_before, put_aside_at
+from faust.agents.aside import (
+    generation_of,
+    group_of,
+    mark_beginning,
+    not_before,
+    put_aside_at,
+)
 from faust.exceptions import RetryableError
 
 if TYPE_CHECKING:
@@ -96,7 +102,7 @@ class _Run:
         self.working: set[asyncio.Task[None]] = set()
 
     def counts(self, topic: str, offset: int, headers: Headers) -> bool:
-        """Is a record of a retry topic to be handled?"""
+        """Is a record of a retry topic, which is ours, to be handled?"""
         copies = self.copies.get(topic)
         if copies is None:
             copies = self.copies[topic] = Copies()
@@ -118,6 +124,8 @@ class Returns:
         #: Retry topic -> seconds after which events come back from it.
         self._pauses: dict[str, float] = {}
         self._topics: dict[str, Topic[Any]] = {}
+        #: Retry topics, and the groups of other apps that use them, too: those that were said.
+        self._others: set[tuple[str, str]] = set()
         feed.on_push, feed.on_drop = self.push, self.drop
 
     @classmethod
@@ -130,6 +138,11 @@ class Returns:
         """Let events come back from a retry topic, after so many seconds."""
         (name,) = retry_topic.topics
         self._pauses[name], self._topics[name] = pause, retry_topic
+
+    def knows(self, task: TaskRun) -> bool:
+        """Is it known what was put aside of a task before?"""
+        run = self._runs.get(task)
+        return run is not None and run.known
 
     def generation(self, task: TaskRun) -> int | None:
         """Return what copies of a task's events are to name as their writer's generation."""
@@ -177,7 +190,7 @@ class Returns:
         if cursor.tp.topic not in self._pauses:
             self._feed.enqueue(cursor, batch)
             return
-        held = self._what_counts(run, cursor.tp.topic, batch)
+        held = self._what_counts(run, cursor.tp, batch)
         cursor.waiting += 1
         queue = run.queues.get(cursor.tp)
         if queue is None:
@@ -195,13 +208,28 @@ class Returns:
                 kept.append(record)
         return _Part(kept, batch.data, batch.next_offset)
 
-    def _what_counts(self, run: _Run, topic: str, batch: BatchLike) -> _Held:
+    def _what_counts(self, run: _Run, tp: TP, batch: BatchLike) -> _Held:
         kept = [
-            (self._due(topic, record), record)
+            (self._due(tp.topic, record), record)
             for record in batch.records()
-            if run.counts(topic, record.offset, record.headers)
+            if self._counts(run, tp, record.offset, record.headers)
         ]
         return _Held(kept, batch)
+
+    def _counts(self, run: _Run, tp: TP, offset: int, headers: Headers) -> bool:
+        """Is a record of a retry topic to be handled?"""
+        group = group_of(headers)
+        if group is None or not is_foreign(group, self._app.conf.id):
+            return run.counts(tp.topic, offset, headers)
+        if (tp.topic, group) not in self._others:
+            self._others.add((tp.topic, group))
+            logger.warning(
+                "Agent %s: app %r puts events into retry topic %s, too (%s-%d@%d): they come back "
+                "to that app, and are left out here. If there is no such app any more, nobody "
+                "handles them. Give each app a retry topic of its own: topic=True, or another name",
+                self._feed.name, group, tp.topic, tp.topic, tp.partition, offset,
+            )  # fmt: skip
+        return False
 
     # -- what was put aside before -----------------------------------------------------------
 
@@ -241,8 +269,8 @@ class Returns:
             return task.generation
         # We were replaced, and shall hear of it in a moment; or the group has begun to count anew.
         logger.warning(
-            "Agent %s: its retry topics tell of generation %d, and task %s began here in generation "
-            "%d: it waits until the group of %s has told whether the task is still ours",
+            "Agent %s: its retry topics tell of generation %d, and task %s began here in "
+            "generation %d: it waits until the group of %s has told whether the task is still ours",
             self._feed.name, highest, task.id, task.generation, self._app.conf.id,
         )  # fmt: skip
         await self._app.until_heard_of()
@@ -256,7 +284,7 @@ class Returns:
 
     def _note(self, run: _Run, copies: Cursor, offset: int, headers: Headers) -> None:
         place = put_aside_at(headers)
-        if not run.counts(copies.tp.topic, offset, headers) or place is None:
+        if not self._counts(run, copies.tp, offset, headers) or place is None:
             return
         topic, at = place
         cursor = self._feed.cursors.get(TP(topic, copies.tp.partition))

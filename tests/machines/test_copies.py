@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faust._machines.copies import REMEMBERED, Copies
+from faust._machines.copies import REMEMBERED, Copies, generation_to_name, is_foreign
 
 PLACE = ("orders", 7)
 
@@ -93,3 +93,15 @@ def test_each_place_counts_once_and_never_from_below_what_is_known(
                 counted.add(place)
         highest = max(highest, -1 if generation is None else generation)
         assert copies.generation == highest
+
+
+def test_what_names_no_group_is_ours() -> None:
+    assert [is_foreign(group, "shop") for group in ("shop", "till", None)] == [False, True, False]
+
+
+def test_a_copy_names_a_generation_only_if_all_who_looked_agree() -> None:
+    """The last that named one won, also where another had seen a higher one: the copy was void."""
+    assert generation_to_name([3, 3]) == 3
+    assert generation_to_name([None, 3]) is None
+    assert generation_to_name([3, None]) is None
+    assert generation_to_name([]) is None

@@ -385,6 +385,127 @@ async def test_a_retry_topic_that_is_older_than_the_group_loses_nothing(
     assert "was it deleted?" in said[1]
 
 
+@virtual
+async def test_a_generation_that_one_retry_topic_tells_of_is_not_held_against_another(
+    world: World,
+) -> None:
+    """An agent with `group_by` has two: what it wrote into the first was void by its own number."""
+    world.create("numbers", 1)
+    world.create(RETRIES.topic, 1)
+    app = world.app(topic_partitions=1)
+    topic, failing, seen = app.topic("numbers", value_type=int), {1, 2}, []
+
+    def key_of(value: int) -> int:
+        if value in failing:
+            failing.discard(value)
+            raise ValueError(value)
+        return value
+
+    @app.agent(topic, name="process", error_policy=faust.Retry(2, 10, topic=True))
+    async def process(values: Any) -> None:
+        async for value in values.group_by(key_of, name="k"):
+            seen.append(value)
+
+    sender, mark = world.app("sender"), {"faust-retry-generation": b"99"}
+    await sender.start_client()
+    await send_all(sender.topic(RETRIES.topic, value_type=int), [0], partition=0, headers=mark)
+    await sender.stop()
+    async with app:
+        await send_all(topic, [3], partition=0)
+        await until(lambda: seen == [3])  # by then it has looked into both of them
+        await send_all(topic, [1, 2], partition=0)
+        await until(lambda: app.committed_position(RETRIES) == 4)
+        await app.clock.sleep(1)
+    assert sorted(seen) == [1, 2, 3]
+
+
+LATER = TP("later", 0)
+
+
+def adding_up(world: World, id: str, failing: set[int], **settings: Any) -> tuple[faust.App, Any]:
+    """An app that adds up numbers, and puts aside into one topic what fails for the first time."""
+    app = world.app(id, **settings)
+    sums = app.Table("sums", default=int, key_type=str, value_type=int)
+    policy = faust.Retry(2, 10, topic=LATER.topic)
+
+    @app.agent(app.topic("numbers", value_type=int), name="process", error_policy=policy)
+    async def process(values: Any) -> None:
+        async for value in values:
+            sums["all"] += value
+            if value in failing:
+                failing.discard(value)
+                raise ValueError(value)
+
+    return app, sums
+
+
+@virtual
+async def test_the_marks_of_another_app_hid_what_was_put_aside(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Generations of two groups were compared, where both were given one retry topic."""
+    world.create("numbers", 1)
+    world.create("later", 1)
+    app, sums = adding_up(world, "shop", {1, 2, 3})
+    async with app:
+        await send_all(app.topic("numbers"), [0], partition=0)
+        await until(lambda: app.committed_position(NUMBERS) == 1)  # it has looked by then
+        mark = {"faust-retry-group": b"till", "faust-retry-generation": b"99"}
+        await send_all(app.topic("later", value_type=int), [0], partition=0, headers=mark)
+        await send_all(app.topic("numbers"), [1, 2, 3], partition=0)
+        await until(lambda: app.committed_position(LATER) == 5)
+        assert dict(sums.items()) == {"all": 6}
+    said = [r.getMessage() for r in caplog.records if "'till'" in r.getMessage()]
+    assert len(said) == 1, said
+    assert "app 'till' puts events into retry topic later, too (later-0@1)" in said[0]
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+def test_apps_with_one_retry_topic_handled_what_the_other_had_put_aside(
+    world: World, guarantee: str
+) -> None:
+    @virtual
+    async def run() -> None:
+        world.create("numbers", 1)
+        world.create("later", 1)
+        shop, of_shop = adding_up(world, "shop", {1, 2, 3}, processing_guarantee=guarantee)
+        till, of_till = adding_up(world, "till", {3, 4}, processing_guarantee=guarantee)
+        async with shop, till:
+            await send_all(shop.topic("numbers"), [1, 2, 3, 4], partition=0)
+            await until(lambda: (dict(of_shop.items()), dict(of_till.items())) == (
+                {"all": 10}, {"all": 10},
+            ))  # fmt: skip
+            await shop.clock.sleep(30)
+            assert (dict(of_shop.items()), dict(of_till.items())) == ({"all": 10}, {"all": 10})
+            end = len(world.records("later"))
+            assert end >= 5
+            await until(lambda: shop.committed_position(LATER) == till.committed_position(LATER))
+
+    run()
+
+
+@virtual
+async def test_events_that_were_put_aside_before_records_named_their_group_come_back(
+    world: World,
+) -> None:
+    world.create("numbers", 1)
+    world.create("later", 1)
+    sender = world.app("sender")
+    await sender.start_client()
+    topic, copy = sender.topic("later", value_type=int), {"topic": "numbers", "partition": "0"}
+    await send_all(topic, [0], partition=0, headers={"faust-retry-generation": b"1"})
+    copy |= {"from": "numbers@0", "offset": "0", "number": "1", "attempts": "1"}
+    copy |= {"not-before": "0", "generation": "1"}
+    headers = {f"faust-retry-{name}": text.encode() for name, text in copy.items()}
+    await send_all(topic, [7], partition=0, headers=headers)
+    await sender.stop()
+    app, sums = adding_up(world, "shop", set())
+    async with app:
+        await send_all(app.topic("numbers"), [7], partition=0)  # the event itself, not committed
+        await until(lambda: app.committed_position(LATER) == 3)
+        assert dict(sums.items()) == {"all": 7}
+
+
 # -- what does not go together ----------------------------------------------------------------
 
 
@@ -429,6 +550,20 @@ def test_what_does_not_go_together_is_refused_at_the_start(
         await app.stop()
 
     run()
+
+
+@virtual
+async def test_two_agents_of_an_app_with_one_retry_topic_were_not_refused(world: World) -> None:
+    """Each handled what the other had put aside."""
+    world.create("numbers")
+    world.create("others")
+    app = world.app(agent_error_policy=faust.Retry(1, topic="later"))
+    app.agent(app.topic("numbers"), name="one")(_does_nothing)
+    app.agent(app.topic("others"), name="two")(_does_nothing)
+    words = r"agents 'one' and 'two' have one retry topic, 'later'.*faust\.Retry\(n, topic=True\)"
+    with pytest.raises(ImproperlyConfigured, match=words):
+        await app.start()
+    await app.stop()
 
 
 @pytest.mark.parametrize(
