@@ -131,7 +131,7 @@ class Changelogs:
         return list(found)
 
     async def _read(self, tp: TP, start: int, end: int, found: dict[bytes, None]) -> None:
-        reader = self._transport.reader(self._port.ReaderOptions())
+        reader = self._transport.reader(self._port.ReaderOptions(auto_create=False))
         reader.assign({tp: start})
         position = start
         try:

@@ -22,7 +22,7 @@ from faust._machines.commits import TableMark
 from faust._machines.copartition import TaskId
 from faust._machines.retry import backoff
 from faust._values import TP
-from faust.exceptions import OffsetOutOfRange, RetryableError
+from faust.exceptions import OffsetOutOfRange, RetryableError, UnknownTopic
 from faust.tables.globaltable import GlobalTable, Replica
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Followers"]
 
 logger = logging.getLogger(__name__)
+
+#: So many answers (of half a second) without what is committed, and it is looked at the commit anew.
+LOOKS = 4
 
 
 class _Target(NamedTuple):
@@ -75,7 +78,7 @@ class Followers:
     ) -> None:
         from faust.transport.reader import ReaderOptions
 
-        self._options = ReaderOptions()
+        self._options = ReaderOptions(auto_create=False)
         self._bridge = bridge
         self._clock = clock
         self._transport = transport
@@ -101,7 +104,7 @@ class Followers:
                 except RetryableError as exc:
                     failures += 1
                     if failures == 1:
-                        logger.warning("Following global tables waits for the broker: %s", exc)
+                        logger.warning("Following global tables waits: %s", exc)
                 wait = backoff(failures, 0.1, 5.0) if failures else self._interval
                 await self._clock.sleep(wait)
         finally:
@@ -112,16 +115,19 @@ class Followers:
         """Bring every replica to what is committed now.
 
         Raises:
-            RetryableError: the broker does not answer; replicas are where they had come to.
+            RetryableError: the broker does not answer, or a changelog is not, or no more, what the
+                commit knew (its owner makes it anew); replicas are where they had come to.
         """
-        targets = self._targets()
+        targets, missing = self._targets(), None
         if targets:
             tps = sorted({tp for target in targets for tp in self._sources_of(target)})
             found = await self._bridge.call_io(self._transport.committed, self._group_id, tps)
             for target in targets:
                 mark = self._mark(target, found)
-                if mark is not None:
-                    await self._bring(target, mark)
+                if mark is not None and not await self._bring(target, mark):
+                    missing = missing or target.changelog
+        if missing is not None:
+            raise RetryableError(f"{missing} is gone, or has less than what is committed")
         if not self.caught_up.is_set():
             self.caught_up.set()
             self._on_caught_up()
@@ -149,21 +155,29 @@ class Followers:
         )
         return None if chosen.entry is None else chosen.entry.tables.get(target.table.name)
 
-    async def _bring(self, target: _Target, mark: TableMark) -> None:
-        """Apply what a replica lacks of what is committed."""
+    async def _bring(self, target: _Target, mark: TableMark) -> bool:
+        """Apply what a replica lacks of what is committed; return whether that was there."""
         table, partition = target
         if TaskId(str(table.partitions), partition) in self._owned():
-            return  # it came to us while the commits were asked for
+            return True  # it came to us while the commits were asked for
         replica = table.followed.get(partition)
         if replica is None or not replica.leads_to(mark.position, mark.topic_id):
             replica = table.followed[partition] = Replica(table.codec, topic_id=mark.topic_id)
+        vain = 0
         while replica.position < mark.position:
-            entries, position = await self._bridge.call_io(
-                self._read, target.changelog, replica.position, mark.position
-            )
+            try:
+                entries, position = await self._bridge.call_io(
+                    self._read, target.changelog, replica.position, mark.position
+                )
+            except UnknownTopic:
+                return False
             if table.followed.get(partition) is not replica:
-                return  # it is written here now
+                return True  # it is written here now
+            vain = 0 if position > replica.position else vain + 1
+            if vain == LOOKS:
+                return False
             replica.apply(entries, position)
+        return True
 
     async def _read(
         self, tp: TP, start: int, end: int

@@ -119,8 +119,10 @@ class Replay:
         return Bounds(first.get(tp, 0), last.get(tp, 0), topics[tp.topic].topic_id)
 
     def reader_options(self) -> ReaderOptions:
-        """How changelogs are read."""
-        return self._port.ReaderOptions(max_partition_bytes=FETCH_BYTES, max_bytes=4 * FETCH_BYTES)
+        """How changelogs are read: who makes one that is gone knows what it must be like."""
+        return self._port.ReaderOptions(
+            max_partition_bytes=FETCH_BYTES, max_bytes=4 * FETCH_BYTES, auto_create=False
+        )
 
     async def crc_before(self, tp: TP, position: int) -> int:
         """Return the `record_crc` of the record before a position; 0 if the log does not have it.
@@ -128,7 +130,7 @@ class Replay:
         It may have been compacted away, or not be heard of in time: nothing is known then.
         """
         reader = self._transport.reader(
-            self._port.ReaderOptions(max_partition_bytes=1, max_bytes=1)
+            self._port.ReaderOptions(max_partition_bytes=1, max_bytes=1, auto_create=False)
         )
         reader.assign({tp: position - 1})
         try:

@@ -26,12 +26,15 @@ class ReaderOptions:
         max_partition_bytes: Most bytes of one partition in one answer (one batch always fits).
         max_bytes: Most bytes in one answer.
         check_crcs: Verify each batch's CRC.
+        auto_create: An embedded broker makes a topic that it does not know when it is first fetched
+            from.  Otherwise that is `UnknownTopic`, as on a broker that is none of ours.
     """
 
     read_committed: bool = True
     max_partition_bytes: int = 1 << 20
     max_bytes: int = 16 << 20
     check_crcs: bool = True
+    auto_create: bool = True
 
 
 class Fetched(NamedTuple):

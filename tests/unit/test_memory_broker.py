@@ -99,6 +99,15 @@ def test_a_forgotten_broker_is_another_one_the_next_time() -> None:
 
 
 @virtual
+async def test_a_reader_that_may_not_create_a_topic_does_not(broker: MemoryBroker) -> None:
+    transport = await connect(broker)
+    reader = transport.reader(ReaderOptions(auto_create=False))
+    reader.assign({HERE: 0})
+    assert isinstance((await reader.fetch(0.0)).errors[HERE], UnknownTopic)
+    assert await transport.topics() == {}
+
+
+@virtual
 async def test_unknown_topics_are_errors_without_auto_creation(broker: MemoryBroker) -> None:
     broker.auto_create = False
     transport = await connect(broker)

@@ -26,7 +26,7 @@ class Airline(Record):
     name: str
 
 
-def make_app(broker: Any) -> App:
+def make_app(broker: Any, partitions: int | None = None) -> App:
     app = App(
         "global-tables",
         broker=broker.url,
@@ -38,7 +38,9 @@ def make_app(broker: Any) -> App:
     app.clock = VirtualClock.current()
     app.make_bridge = LoopBridge
     table = app.GlobalTable("airlines", key_type=str, value_type=str)
-    topic = app.topic("airlines", key_type=str, value_type=Airline, internal=True)
+    topic = app.topic(
+        "airlines", key_type=str, value_type=Airline, internal=True, partitions=partitions
+    )
 
     @app.agent(topic, name="load")
     async def load(airlines: Any) -> None:
@@ -137,3 +139,36 @@ def test_a_partition_that_comes_to_us_while_we_ask_is_not_followed() -> None:
         await first.stop()
 
     scenario(taken_meanwhile)
+
+
+@pytest.mark.parametrize("updates", [1, 30])
+def test_a_changelog_that_is_deleted_was_made_anew_by_who_follows_it(updates: int) -> None:
+    """It had as many partitions as a topic has by default, and no worker could start any more.
+
+    On other brokers, who followed it ended; and where the log had become shorter, who followed it
+    waited for as many records as there had been, and left the rest of the table as it was.
+    """
+
+    async def both(broker: Any) -> None:
+        first, second = make_app(broker, 2), make_app(broker, 2)
+        await first.start()
+        await second.start()
+        tables: list[Any] = [app.tables["airlines"] for app in (first, second)]
+        await eventually(lambda: [len(table.slices) for table in tables] == [1, 1])
+        for _ in range(updates):
+            await send(first, NAMES)
+        await eventually(lambda: all(dict(table.items()) == NAMES for table in tables))
+        await asyncio.sleep(1)
+        for table in tables:
+            table.followed.clear()  # as where a follower has not come to what is committed
+        broker.delete_topic("global-tables-airlines-changelog")
+        await asyncio.sleep(1)
+        now = dict.fromkeys(NAMES, "Another")
+        await send(first, now)
+        await eventually(lambda: all(dict(table.items()) == now for table in tables))
+        assert len(broker.topic("global-tables-airlines-changelog").logs) == 2
+        assert [app.failure for app in (first, second)] == [None, None]
+        await second.stop()
+        await first.stop()
+
+    scenario(both)

@@ -167,7 +167,8 @@ class MemoryReader(Reader):
                 answer.batches.extend(portion.batches)
 
     def _follow(self, tp: TP) -> Log:
-        log = self._broker.log(tp, self._client.options.default_partitions)
+        may_create = self._options.auto_create
+        log = self._broker.log(tp, self._client.options.default_partitions if may_create else 0)
         log.followers[id(self)] = self
         self._logs[tp] = log
         return log

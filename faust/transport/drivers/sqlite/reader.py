@@ -146,7 +146,7 @@ class SQLiteReader(Reader):
             return
         found = await self._connection.read(lambda db: topics.partition_ids(db, new))
         missing = [tp for tp in new if tp not in found]
-        if missing and self._connection.location.auto_create:
+        if missing and self.options.auto_create and self._connection.location.auto_create:
             await self._connection.writer.call(partial(_create, missing))
             found = await self._connection.read(lambda db: topics.partition_ids(db, new))
         self._ids.update((tp, found.get(tp, _NOWHERE)) for tp in new if tp in self._positions)

@@ -134,6 +134,16 @@ async def test_a_lost_position_is_told_once_and_goes_on_from_a_new_one(tmp_path:
 
 
 @on_loop
+async def test_a_reader_that_may_not_create_a_topic_does_not(tmp_path: Path) -> None:
+    async with opened(tmp_path / "b.db") as broker:
+        reader = broker.reader(ReaderOptions(auto_create=False))
+        reader.assign({TP0: 0})
+        assert isinstance((await reader.fetch(0)).errors[TP0], UnknownTopic)
+        assert "t" not in await broker.topics()
+        await reader.close()
+
+
+@on_loop
 async def test_a_topic_deleted_while_it_is_read_stays_deleted(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
         await broker.create_topic(TopicSpec("t", 2))
