@@ -36,7 +36,7 @@ __all__ = ["Followers"]
 
 logger = logging.getLogger(__name__)
 
-#: So many answers (of half a second) without what is committed, and it is looked at the commit anew.
+#: After so many answers (of half a second) without what is committed, the commit is asked for anew.
 LOOKS = 4
 
 
