@@ -20,7 +20,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine; a test that hangs fails."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(115):
             await work
 
     asyncio.run(bounded())

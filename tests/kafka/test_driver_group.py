@@ -33,8 +33,8 @@ def group_options(group: str, instance: str | None = None) -> GroupOptions:
     return GroupOptions(
         group_id=group,
         instance_id=instance,
-        session_timeout=10.0,
-        rebalance_timeout=10.0,
+        session_timeout=30.0,
+        rebalance_timeout=30.0,
         protocol_type="test",
     )
 

@@ -41,7 +41,7 @@ def in_transaction(text: str) -> Builder:
 
 async def joined(transport: KafkaTransport, group: str) -> tuple[Membership, int]:
     member = transport.membership(
-        GroupOptions(group_id=group, session_timeout=45.0, protocol_type="test")
+        GroupOptions(group_id=group, session_timeout=170.0, protocol_type="test")
     )
     found = await member.join([("plan", b"")])
     await member.sync(found.generation, {})

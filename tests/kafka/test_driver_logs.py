@@ -60,7 +60,7 @@ def test_batches_come_back_as_they_were_sent_in_every_codec(
             assert placed.base_offset == 0
             reader = transport.reader(ReaderOptions())
             reader.assign({tp: 0})
-            fetched = await reader.fetch(10.0)
+            fetched = await reader.fetch(60.0)
             assert values(fetched) == words
             (found,) = fetched.batches
             assert found.producer_id == producer.producer_id >= 0

@@ -20,7 +20,7 @@ from faust.transport.base import (
 )
 from faust.transport.drivers.aiokafka.driver import KafkaTransport
 from faust.transport.records import Builder, new_builder
-from tests.kafka.driver_support import new_topic, opened, run, unique, values
+from tests.kafka.driver_support import new_topic, opened, run, unique, until, values
 from tests.kafka.test_driver_faults import ProxiedNode
 from tests.support.kafka_fixture import require_kafka
 from tools.kafka import KafkaNode
@@ -47,7 +47,7 @@ def batch(*texts: str) -> Builder:
 async def joined(transport: KafkaTransport) -> AsyncIterator[tuple[str, Membership]]:
     group = unique("group")
     member = transport.membership(
-        GroupOptions(group_id=group, session_timeout=45.0, protocol_type="test")
+        GroupOptions(group_id=group, session_timeout=170.0, protocol_type="test")
     )
     found = await member.join([("plan", b"")])
     await member.sync(found.generation, {})
@@ -118,7 +118,8 @@ def test_after_an_unknown_outcome_begin_decides_and_the_offsets_tell(
     async def work() -> None:
         async with (
             proxied.proxy() as proxy,
-            opened(proxied.bootstrap, request_timeout=1.0) as transport,
+            opened(proxied.bootstrap, request_timeout=4.0) as transport,
+            opened(proxied.node.bootstrap) as direct,
             joined(transport) as (group, member),
             transactional(transport) as producer,
         ):
@@ -133,6 +134,8 @@ def test_after_an_unknown_outcome_begin_decides_and_the_offsets_tell(
                 proxy.cut()
             with pytest.raises(BrokerUnavailable):
                 await transaction.commit()
+            if takes_effect:  # the broker may take its time
+                await until(lambda: direct.committed(group, [tp]))
             await transaction.abort()  # over, whatever became of it
             with pytest.raises(BrokerUnavailable):
                 await producer.begin()
@@ -157,8 +160,8 @@ def test_a_transaction_that_ended_while_nobody_answered_is_told_from_a_successor
     async def work() -> None:
         async with (
             proxied.proxy() as proxy,
-            opened(proxied.bootstrap, request_timeout=1.0) as transport,
-            transactional(transport, transaction_timeout=2.0) as producer,
+            opened(proxied.bootstrap, request_timeout=4.0) as transport,
+            transactional(transport, transaction_timeout=5.0) as producer,
         ):
             tp = TP(await new_topic(transport), 0)
             transaction = await producer.begin()

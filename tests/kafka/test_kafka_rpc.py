@@ -14,7 +14,7 @@ import pytest
 import faust
 from faust.agents import AgentError, AskTimeout
 
-pytestmark = [pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(180)]
 _numbers = itertools.count()
 
 
@@ -66,28 +66,24 @@ def test_a_client_asks_a_worker_and_leaves_no_topic(make: Callable[[], faust.App
         async with worker:
             async with client_of(make) as client:
                 double: Any = client.agents["double"]
-                assert await double.ask(4, timeout=30) == 8
+                assert await double.ask(4, timeout=60) == 8
                 with pytest.raises(AgentError, match="ValueError: bad"):
-                    await double.ask("bad", timeout=30)
+                    await double.ask("bad", timeout=60)
                 with pytest.raises(AskTimeout):
                     await double.ask("quiet", timeout=0.2)
-                assert await double.join(range(10_000), timeout=60) == list(range(0, 20_000, 2))
+                assert await double.join(range(10_000), timeout=110) == list(range(0, 20_000, 2))
                 assert len(client._replies) == 0
                 gone = client.conf.reply_to
                 assert gone in await topics(worker)
             here: Any = worker.agents["double"]
-            assert await here.ask(1, timeout=30) == 2
-            for _ in range(100):
-                if gone not in await topics(worker):
-                    break
+            assert await here.ask(1, timeout=60) == 2
+            while gone in await topics(worker):  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.1)
             await here.send(1, reply_to=gone)
-            for _ in range(600):
-                if here.answers.dropped:
-                    break
+            while not here.answers.dropped:  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0.05)
             assert here.answers.dropped == 1
-            assert await here.ask(2, timeout=30) == 4
+            assert await here.ask(2, timeout=60) == 4
             assert gone not in await topics(worker)
         assert worker.failure is None
 
@@ -98,7 +94,7 @@ def test_a_reply_topic_deleted_by_somebody_is_made_again(make: Callable[[], faus
     async def main() -> None:
         async with make() as worker, client_of(make) as client:
             double: Any = client.agents["double"]
-            assert await double.ask(4, timeout=30) == 8
+            assert await double.ask(4, timeout=60) == 8
             pending = await double.ask_nowait("quiet", timeout=3)
             connection: Any = worker.connection
             await connection.bridge.call_io(connection.transport.delete_topic, client.conf.reply_to)

@@ -115,7 +115,7 @@ async def use(app: faust.App) -> None:
     """Start it, and let it count one event."""
     async with app:
         await app.topic(f"{app.conf.id}-source", value_type=int).send(value=1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(80):
             while not app.seen:  # type: ignore[attr-defined]
                 await asyncio.sleep(0.05)
                 if app.failed.is_set():

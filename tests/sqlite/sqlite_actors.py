@@ -159,12 +159,18 @@ async def _one_generation(broker: SQLiteTransport, membership: Any, notes: int) 
             assert not refused
 
 
-def stop_in_the_middle(path: str, ready: str) -> None:
-    """Begin a write transaction and never end it."""
+def stop_in_the_middle(path: str, there: str, ready: str) -> None:
+    """Begin a write transaction and never end it; when told so, by a file that is taken away."""
+
+    def say_and_wait() -> None:
+        Path(there).touch()
+        while Path(there).exists():
+            time.sleep(0.001)
 
     async def main() -> None:
         broker = transport(path)
         await broker.open()
+        await asyncio.to_thread(say_and_wait)
 
         def stay(session: Any) -> None:
             Path(ready).touch()

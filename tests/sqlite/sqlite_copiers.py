@@ -33,12 +33,15 @@ def builder_of(values: list[bytes], *, transactional: bool) -> Builder:
     return builder
 
 
-def copy(path: str, lane: int) -> None:
-    """Copy one partition to the end, a batch in each transaction."""
-    asyncio.run(_copy(path, lane))
+def copy(path: str, lane: int, most: int | None) -> None:
+    """Copy one partition to the end, or so many batches; a batch in each transaction.
+
+    Who was given a number then waits to be killed, with a transaction open.
+    """
+    asyncio.run(_copy(path, lane, most))
 
 
-async def _copy(path: str, lane: int) -> None:
+async def _copy(path: str, lane: int, most: int | None) -> None:
     broker = opened(path)
     await broker.open()
     group = f"copiers-{lane}"
@@ -53,6 +56,7 @@ async def _copy(path: str, lane: int) -> None:
     reader = broker.reader(ReaderOptions(max_partition_bytes=1))
     reader.assign({source: done[source].offset if source in done else 0})
     end = (await broker.offsets([source], -1))[source]
+    copied_batches = 0
     while reader.positions()[source] < end:
         fetched = await reader.fetch(5.0)
         for batch in fetched.batches:
@@ -62,7 +66,10 @@ async def _copy(path: str, lane: int) -> None:
                 transaction.produce(TP(sink, lane), copied)
             commit = Commit(batch.next_offset)
             await transaction.commit_offsets(member, {source: commit}, generation=joined.generation)
+            if copied_batches == most:
+                await asyncio.Event().wait()
             await transaction.commit()
+            copied_batches += 1
     await reader.close()
     await member.leave()
     await producer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -31,7 +32,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 def get(url: str) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -55,18 +56,21 @@ def test_time_sleep_for_three_sessions_causes_no_rebalance_is_reported_and_pages
     topic = app.topic("orders", internal=True, partitions=1, value_type=str)
     seen: list[str] = []
     pages: dict[str, tuple[int, dict[str, Any]]] = {}
+    visited = threading.Event()
 
     def visit() -> None:
         while app.watchdog.blocked_for < 1.5 * SESSION:
             time.sleep(0.05)
         for page in ("health", "ready"):
             pages[page] = get(f"http://127.0.0.1:{app.web.port}/{page}")
+        visited.set()
 
     @app.agent(topic, name="blocks")
     async def blocks(stream: Any) -> None:
         async for value in stream:
             if value == "block":
                 time.sleep(3 * SESSION + 0.5)  # noqa: ASYNC251 - that is the point
+                assert visited.wait(60)
             seen.append(value)
 
     async def main() -> None:

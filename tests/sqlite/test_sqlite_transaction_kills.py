@@ -18,6 +18,8 @@ from faust.transport.drivers.sqlite import SQLiteTransport
 BATCHES = 300
 RECORDS = 3
 KILLS = 4
+#: What one that is to be killed copies at most: however late that is, there is more to copy.
+MOST = 140
 
 
 async def fill(path: Path) -> None:
@@ -52,18 +54,16 @@ async def _read(broker: SQLiteTransport, tp: TP) -> list[int]:
     return found
 
 
-async def until_it_writes(path: Path, lane: int, more: int) -> None:
-    """Wait until a copier has appended some records more (markers count)."""
+async def end_reaches(path: Path, lane: int, aim: int = 0) -> int:
+    """Wait until copiers have appended so many records (markers count); return how many."""
     broker = opened(path)
     await broker.open()
     tp = TP(SINKS[0], lane)
-    aim = (await broker.offsets([tp], LATEST)).get(tp, 0) + more
-    async with asyncio.timeout(60):
-        while True:
-            if (await broker.offsets([tp], LATEST)).get(tp, 0) >= aim:
-                break
+    async with asyncio.timeout(100):
+        while (end := (await broker.offsets([tp], LATEST)).get(tp, 0)) < aim:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     await broker.close()
+    return end
 
 
 def test_what_killed_processes_copy_is_there_once_in_every_topic_and_in_order(
@@ -75,21 +75,23 @@ def test_what_killed_processes_copy_is_there_once_in_every_topic_and_in_order(
     context.set_forkserver_preload(["sqlite_copiers"])
     rng = random.Random(7)
 
-    def start(lane: int) -> BaseProcess:
-        process = context.Process(target=copiers.copy, args=(str(path), lane), daemon=True)
+    def start(lane: int, most: int | None = MOST) -> BaseProcess:
+        process = context.Process(target=copiers.copy, args=(str(path), lane, most), daemon=True)
         process.start()
         return process
 
     running = [start(lane) for lane in range(LANES)]
+    before = [0] * LANES
     try:
         for kill in range(KILLS):
             lane = kill % LANES
-            asyncio.run(until_it_writes(path, lane, rng.randrange(1, 60)))
+            asyncio.run(end_reaches(path, lane, before[lane] + rng.randrange(1, 60)))
             running[lane].kill()
             running[lane].join(10)
-            running[lane] = start(lane)
+            before[lane] = asyncio.run(end_reaches(path, lane))
+            running[lane] = start(lane, MOST if kill + LANES < KILLS else None)
         for process in running:
-            process.join(60)
+            process.join(100)
             assert process.exitcode == 0
     finally:
         for process in running:

@@ -283,6 +283,8 @@ class KafkaNode:
             **(self._behind_a_proxy() if me.advertised else {}),
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
+            # Tests send records of any age; none goes at a moment that nobody has chosen.
+            "log.retention.ms": "-1",
             "group.initial.rebalance.delay.ms": "0",
             "num.partitions": "4",
             "default.replication.factor": replicas,

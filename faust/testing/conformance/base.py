@@ -14,6 +14,7 @@ from yarl import URL
 
 from faust._core.clock import Clock, SystemClock
 from faust._values import TP
+from faust.exceptions import RebalanceInProgress, RejoinError
 from faust.transport.base import TopicSpec, Transport, TransportOptions
 from faust.transport.membership import GroupOptions, Membership, Round
 from faust.transport.producer import Placed, Producer, ProducerOptions
@@ -23,7 +24,7 @@ from faust.transport.records import Builder, Item, new_builder
 __all__ = ["Read", "Suite", "World", "batch", "join_all", "scenario"]
 
 #: Seconds that one test may take where time is real.
-TEST_TIMEOUT = 60.0
+TEST_TIMEOUT = 110.0
 #: Seconds that a fetch of ours waits at most.
 WAIT = 5.0
 
@@ -265,16 +266,40 @@ async def _stable_rounds(
 ) -> list[Round]:
     # Members that come one by one to an empty group make a generation each: those that are behind
     # the newest one join again, until all are in the same.
-    joined = [await members[0].join(offered[0])]
-    rest = zip(members[1:], offered[1:], strict=True)
-    waiting = [asyncio.ensure_future(member.join(given)) for member, given in rest]
-    if waiting:
-        await asyncio.sleep(0.5)
-        joined[0] = await members[0].join(offered[0])
-        joined += await asyncio.gather(*waiting)
-    generations = {found.generation for found in joined}
-    assert len(generations) == 1, f"members are in different generations: {joined}"
-    return joined
+    at = {members[0]: await members[0].join(offered[0])}
+
+    def settled() -> bool:
+        return len(at) == len(members) and len({found.generation for found in at.values()}) == 1
+
+    async def live(member: Membership, given: Sequence[tuple[str, bytes]]) -> None:
+        while not settled():
+            if member not in at:
+                at[member] = await member.join(given)
+            try:
+                await member.heartbeat()
+            except RejoinError:
+                at.pop(member)
+            else:
+                await asyncio.sleep(0.05)
+
+    rest = [
+        asyncio.ensure_future(live(member, given))
+        for member, given in zip(members[1:], offered[1:], strict=True)
+    ]
+    if rest:
+        await asyncio.sleep(0.5)  # most often they are all there by then: one round more, not many
+        await asyncio.gather(live(members[0], offered[0]), *rest)
+    return [at[member] for member in members]
+
+
+async def until_rebalance(member: Membership) -> None:
+    """Heartbeat until a round has begun (the test's time-out ends it, if none begins)."""
+    while True:
+        try:
+            await member.heartbeat()
+        except RebalanceInProgress:
+            return
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from faust._values import TP
 from faust.exceptions import IllegalGeneration, RebalanceInProgress, RejoinError, UnknownMember
-from faust.testing.conformance.base import Suite, World, join_all, scenario
+from faust.testing.conformance.base import Suite, World, join_all, scenario, until_rebalance
 from faust.transport.membership import Commit
 
 __all__ = ["CommitConformance"]
@@ -85,12 +85,7 @@ class CommitConformance(Suite):
         old, new = (world.member(transport, group_id) for _ in range(2))
         (first,), _ = await join_all([old])
         joining = asyncio.create_task(new.join(PLAIN))
-        for _ in range(100):
-            try:
-                await old.heartbeat()
-            except RebalanceInProgress:
-                break
-            await asyncio.sleep(0.05)
+        await until_rebalance(old)
         assert await old.commit({tp: Commit(4)}, generation=first.generation) == {}
         assert await transport.committed(group_id) == {tp: Commit(4)}
         await old.join(PLAIN)

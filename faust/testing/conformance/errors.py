@@ -19,7 +19,7 @@ from faust.exceptions import (
     UnknownMember,
     UnknownTopic,
 )
-from faust.testing.conformance.base import Suite, World, join_all
+from faust.testing.conformance.base import Suite, World, join_all, until_rebalance
 from faust.testing.conformance.scenarios import ERRORS, answers
 from faust.transport.base import TopicSpec, Transport
 from faust.transport.membership import Commit, Membership
@@ -126,7 +126,7 @@ class Wrong:
         member = await self._member()
         newcomer = self.world.member(self.transport, self.group_id)
         joining: asyncio.Task[object] = asyncio.create_task(_join(newcomer))
-        await asyncio.sleep(0.5)
+        await until_rebalance(member)
         return member, joining
 
     async def heartbeat_of_an_unknown_member(self) -> None:
@@ -214,7 +214,8 @@ class ErrorConformance(Suite):
         try:
             transport = await world.transport()
             topic = await world.topic(transport, partitions=2)
-            await world.append(transport, TP(topic, 0), Item(b"k", b"v", 1_700_000_000_000))
+            now = int(world.clock().time() * 1000)
+            await world.append(transport, TP(topic, 0), Item(b"k", b"v", now))
             wrong = Wrong(world, transport, topic)
             if expected is None:
                 await wrong.do(what)

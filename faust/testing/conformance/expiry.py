@@ -6,9 +6,16 @@ import asyncio
 
 import pytest
 
-from faust.exceptions import RebalanceInProgress, UnknownMember
-from faust.testing.conformance.base import Suite, World, heartbeats, join_all, scenario
-from faust.transport.membership import Commit, Membership
+from faust.exceptions import UnknownMember
+from faust.testing.conformance.base import (
+    Suite,
+    World,
+    heartbeats,
+    join_all,
+    scenario,
+    until_rebalance,
+)
+from faust.transport.membership import Commit
 
 __all__ = ["ExpiryConformance"]
 
@@ -27,7 +34,7 @@ class ExpiryConformance(Suite):
         await join_all(members)
         lives, dies = members
         await dies.close()
-        await _until_rebalance(lives, seconds=3 * SESSION)
+        await until_rebalance(lives)
         assert dict((await lives.join(PLAIN)).members) == {lives.member_id: b""}
 
     @scenario
@@ -45,12 +52,15 @@ class ExpiryConformance(Suite):
     async def test_one_who_comes_back_after_its_session_is_unknown(self, world: World) -> None:
         transport, group_id = await world.transport(), world.name("group")
         tp = await world.partition(transport)
-        member = world.member(transport, group_id, session_timeout=SESSION)
-        (joined,), _ = await join_all([member])
-        await asyncio.sleep(1.5 * SESSION)
+        watches, member = (
+            world.member(transport, group_id, session_timeout=SESSION) for _ in range(2)
+        )
+        (_, joined), _ = await join_all([watches, member])
+        await until_rebalance(watches)
         with pytest.raises(UnknownMember):
             await member.commit({tp: Commit(1)}, generation=joined.generation)
         assert member.member_id == ""
+        await watches.leave()
         assert (await member.join(PLAIN)).generation > joined.generation
 
     @scenario
@@ -64,13 +74,3 @@ class ExpiryConformance(Suite):
         assert dict(joined.members) == {new.member_id: b""}
         with pytest.raises(UnknownMember):
             await stuck.heartbeat()
-
-
-async def _until_rebalance(member: Membership, *, seconds: float) -> None:
-    for _ in range(int(seconds / 0.25)):
-        try:
-            await member.heartbeat()
-        except RebalanceInProgress:
-            return
-        await asyncio.sleep(0.25)
-    raise AssertionError(f"no round has begun within {seconds} s")

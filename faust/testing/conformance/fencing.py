@@ -25,6 +25,7 @@ from faust.testing.conformance.base import (
     heartbeats,
     join_all,
     scenario,
+    until_rebalance,
 )
 from faust.testing.conformance.errors import OURS, PLAIN
 from faust.testing.conformance.scenarios import TRANSACTIONAL_OFFSETS, answers
@@ -37,6 +38,8 @@ __all__ = ["FencingConformance"]
 
 #: Takes the seconds of a session time-out: in `TransactionConformance`.
 UNKNOWN = "offsets of an unknown member"
+#: A time-out that a test waits for (seconds): what has to be done before it is done by then.
+SHORT = 3.0
 
 
 class FencingConformance(Suite):
@@ -211,7 +214,7 @@ class FencingConformance(Suite):
         tp = await world.partition(transport)
         member = world.member(transport, group_id)
         await join_all([member])
-        producer = _producer(world, transport, transaction_timeout=1.0)
+        producer = _producer(world, transport, transaction_timeout=SHORT)
         late = await producer.begin()
         await late.produce(tp, _batch(world, "late"))
         await late.commit_offsets(member, {tp: Commit(3)})
@@ -231,7 +234,7 @@ class FencingConformance(Suite):
     async def test_a_time_out_is_heard_of_inside_the_transaction(self, world: World) -> None:
         transport = await world.transport()
         tp = await world.partition(transport)
-        producer = _producer(world, transport, transaction_timeout=1.0)
+        producer = _producer(world, transport, transaction_timeout=SHORT)
         late = await producer.begin()
         await late.produce(tp, _batch(world, "late"))
         await world.append(transport, tp, Item(b"k", b"plain", _now_ms(world)))
@@ -253,7 +256,7 @@ class FencingConformance(Suite):
     ) -> None:
         transport, name = await world.transport(), world.name("txn")
         tp = await world.partition(transport)
-        old_producer = _producer(world, transport, name, transaction_timeout=1.0)
+        old_producer = _producer(world, transport, name, transaction_timeout=SHORT)
         late = await old_producer.begin()
         await late.produce(tp, _batch(world, "late"))
         reader = world.reader(transport)
@@ -396,7 +399,7 @@ class Offsets:
         member = await self._member()
         other = self.world.member(self.transport, self.group_id)
         joining = asyncio.ensure_future(other.join(PLAIN))
-        await asyncio.sleep(0.5)
+        await until_rebalance(member)
         await self._give(member)
         await member.leave()
         await joining

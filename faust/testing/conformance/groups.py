@@ -13,7 +13,7 @@ from faust.exceptions import (
     RejoinError,
     UnknownMember,
 )
-from faust.testing.conformance.base import Suite, World, join_all, scenario
+from faust.testing.conformance.base import Suite, World, join_all, scenario, until_rebalance
 from faust.testing.conformance.scenarios import answers
 from faust.transport.membership import Commit, Membership, Round
 
@@ -72,7 +72,7 @@ class GroupConformance(Suite):
         old, new = (world.member(transport, group_id) for _ in range(2))
         (first,), _ = await join_all([old])
         joining = asyncio.create_task(new.join(PLAIN))
-        await _until_rebalance(old)
+        await until_rebalance(old)
         assert not joining.done()
         assert old.generation == first.generation
         again = await old.join(PLAIN)
@@ -88,7 +88,7 @@ class GroupConformance(Suite):
         joined, _ = await join_all(members)
         leader, follower = members if joined[0].is_leader else reversed(members)
         joining = asyncio.create_task(leader.join(PLAIN))
-        await _until_rebalance(follower)
+        await until_rebalance(follower)
         again = await follower.join(PLAIN)
         assert (await joining).generation == again.generation == joined[0].generation + 1
 
@@ -100,7 +100,7 @@ class GroupConformance(Suite):
         stays, leaves = members
         await leaves.leave()
         assert (leaves.member_id, leaves.generation) == ("", -1)
-        await _until_rebalance(stays)
+        await until_rebalance(stays)
         alone = await stays.join(PLAIN)
         assert alone.is_leader
         assert alone.generation == joined[0].generation + 1
@@ -131,7 +131,7 @@ class GroupConformance(Suite):
         old, new = (world.member(transport, group_id) for _ in range(2))
         joined = await old.join(PLAIN)
         joining = asyncio.create_task(new.join(PLAIN))
-        await asyncio.sleep(0.3)
+        await until_rebalance(old)
         with pytest.raises(RebalanceInProgress):
             await old.sync(joined.generation, {})
         again = await old.join(PLAIN)
@@ -143,7 +143,7 @@ class GroupConformance(Suite):
         old, new = (world.member(transport, group_id) for _ in range(2))
         await join_all([old])
         joining = asyncio.create_task(new.join(PLAIN))
-        await _until_rebalance(old)
+        await until_rebalance(old)
         again = await old.join(PLAIN)
         joined = await joining
         leader, follower = (old, new) if again.is_leader else (new, old)
@@ -260,7 +260,7 @@ class GroupConformance(Suite):
         members = [world.member(transport, group_id, instance_id=f"i{n}") for n in range(2)]
         await join_all(members)
         await members[0].leave()
-        await _until_rebalance(members[1])
+        await until_rebalance(members[1])
         assert dict((await members[1].join(PLAIN)).members) == {members[1].member_id: b""}
 
     @scenario
@@ -286,14 +286,3 @@ async def _round(names: str, *members: Membership) -> Round:
     together = zip(members, joined, strict=True)
     await asyncio.gather(*(m.sync(f.generation, {} if f.is_leader else None) for m, f in together))
     return next(found for found in joined if found.is_leader)
-
-
-async def _until_rebalance(member: Membership) -> None:
-    """Heartbeat until a round has begun."""
-    for _ in range(100):
-        try:
-            await member.heartbeat()
-        except RebalanceInProgress:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("no round has begun")

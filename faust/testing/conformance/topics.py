@@ -59,10 +59,10 @@ class TopicConformance(Suite):
     async def test_added_partitions_can_be_used(self, world: World) -> None:
         transport = await world.transport()
         name = await world.topic(transport, partitions=1)
-        await world.append(transport, TP(name, 0), Item(b"k", b"old", 1))
+        await world.append(transport, TP(name, 0), _item(world, b"old"))
         await transport.create_partitions(name, 3)
         assert (await transport.topics([name]))[name].partitions == 3
-        placed = await world.append(transport, TP(name, 2), Item(b"k", b"new", 1))
+        placed = await world.append(transport, TP(name, 2), _item(world, b"new"))
         assert placed.base_offset == 0
         assert [r.value for r in await world.read(transport, TP(name, 0))] == [b"old"]
         assert [r.value for r in await world.read(transport, TP(name, 2))] == [b"new"]
@@ -80,7 +80,7 @@ class TopicConformance(Suite):
     async def test_a_topic_created_anew_is_empty_and_has_another_id(self, world: World) -> None:
         transport = await world.transport()
         name = await world.topic(transport)
-        await world.append(transport, TP(name, 0), Item(b"k", b"v", 1))
+        await world.append(transport, TP(name, 0), _item(world, b"v"))
         before = (await transport.topics([name]))[name]
         await transport.delete_topic(name)
         await transport.create_topic(TopicSpec(name, 1))
@@ -103,7 +103,7 @@ class AutoCreateConformance(Suite):
     async def test_producing_to_an_unknown_topic_creates_it(self, world: World) -> None:
         transport = await world.transport(default_partitions=5)
         tp = TP(world.name("topic"), 4)
-        await world.append(transport, tp, Item(b"k", b"v", 1))
+        await world.append(transport, tp, _item(world, b"v"))
         assert (await transport.topics([tp.topic]))[tp.topic].partitions == 5
 
     @scenario
@@ -114,5 +114,10 @@ class AutoCreateConformance(Suite):
         reader.assign({tp: 0})
         assert (await reader.fetch(0.0)).errors == {}
         assert (await transport.topics([tp.topic]))[tp.topic].partitions == 2
-        await world.append(transport, tp, Item(b"k", b"v", 1))
+        await world.append(transport, tp, _item(world, b"v"))
         assert len((await reader.fetch(5.0)).batches) == 1
+
+
+def _item(world: World, value: bytes) -> Item:
+    """Return a record of now: what is old may be removed by the broker at any moment."""
+    return Item(b"k", value, int(world.clock().time() * 1000))

@@ -53,7 +53,7 @@ async def test_retention_by_size_is_the_same_in_small_steps(
 @on_loop
 async def test_retention_by_time_removes_the_old(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
-        await broker.create_topic(TopicSpec("t", 1, config={"retention.ms": "1000"}))
+        await broker.create_topic(TopicSpec("t", 1, config={"retention.ms": "3600000"}))
         old = int(time.time() * 1000) - DAY_MS
         await append(broker, TP0, b"old", timestamp=old)
         await append(broker, TP0, b"new")
@@ -209,7 +209,7 @@ async def test_a_ring_wakes_the_other_and_a_full_pipe_is_not_waited_for(tmp_path
     assert other.drain()
     ticket = other.ticket()
     one.ring()
-    await asyncio.wait_for(ticket, 30)
+    await asyncio.wait_for(ticket, 60)
     one.close()
     other.close()
 
@@ -223,7 +223,7 @@ async def test_a_pipe_that_was_removed_is_made_again(tmp_path: Path) -> None:
     other.ensure()
     ticket = other.ticket()
     one.ring()
-    await asyncio.wait_for(ticket, 30)
+    await asyncio.wait_for(ticket, 60)
     one.close()
     other.close()
 
@@ -263,7 +263,7 @@ async def test_times_from_before_the_machine_was_started_anew_count_from_now(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path / "b.db") as broker:
-        member = broker.membership(GroupOptions(group_id="g", session_timeout=5.0))
+        member = broker.membership(GroupOptions(group_id="g", session_timeout=60.0))
         await member.join([("plain", b"")])
         await broker._connection.writer.call(
             lambda session: session.db.execute(

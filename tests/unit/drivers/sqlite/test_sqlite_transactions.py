@@ -98,14 +98,15 @@ async def test_a_process_whose_file_is_read_by_others_ends_all_at_once(tmp_path:
         assert not (await reader.fetch(0.05)).batches
         assert await there.committed("g") == {}
         await transaction.commit()
-        assert {found.tp for found in (await reader.fetch(5.0)).batches} == {TP0, TP1}
+        assert {found.tp for found in (await reader.fetch(60.0)).batches} == {TP0, TP1}
         assert await there.committed("g", stable=True) == {TP0: Commit(7, "inside")}
         await reader.close()
 
 
 @on_loop
 async def test_a_stable_look_from_another_process_is_woken_by_the_end(tmp_path: Path) -> None:
-    async with opened(tmp_path / "b.db") as here, opened(tmp_path / "b.db") as there:
+    path = tmp_path / "b.db"
+    async with opened(path) as here, opened(path, request_timeout=60.0) as there:
         member = await joined(here)
         await append(here, TP0, b"v")
         transaction = await transactional(here).begin()
@@ -114,7 +115,7 @@ async def test_a_stable_look_from_another_process_is_woken_by_the_end(tmp_path: 
         await asyncio.sleep(0.1)
         assert not looking.done()
         await transaction.abort()
-        assert await asyncio.wait_for(looking, 5) == {}
+        assert await looking == {}
 
 
 @on_loop
@@ -133,7 +134,7 @@ async def test_a_stable_look_that_takes_too_long_says_so(tmp_path: Path) -> None
 @on_loop
 async def test_only_time_in_which_the_judge_could_write_counts(tmp_path: Path) -> None:
     async with opened(tmp_path / "b.db") as broker:
-        transaction = await transactional(broker, transaction_timeout=10.0).begin()
+        transaction = await transactional(broker, transaction_timeout=100.0).begin()
         await transaction.produce(TP0, batch(b"v"))
         now = broker.options.clock.monotonic()
 
@@ -149,11 +150,11 @@ async def test_only_time_in_which_the_judge_could_write_counts(tmp_path: Path) -
             return run
 
         call = broker._connection.writer.call
-        await call(tick(now + 30, now + 25))  # nobody could write for most of it
+        await call(tick(now + 300, now + 250))  # nobody could write for most of it
         await transaction.produce(TP0, batch(b"w"))
-        await call(tick(now + 9, now - 100))  # not long enough yet
+        await call(tick(now + 50, now - 1000))  # not long enough yet
         await transaction.produce(TP0, batch(b"x"))
-        await call(tick(now + 11, now - 100))
+        await call(tick(now + 101, now - 1000))
         with pytest.raises(TransactionAborted):
             await transaction.commit()
         assert await read_all(broker, TP0) == []
@@ -224,7 +225,7 @@ async def test_retention_keeps_open_transactions_and_forgets_old_aborted_ones(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path / "b.db") as broker:
-        await broker.create_topic(TopicSpec("t", 1, config={"retention.ms": "1000"}))
+        await broker.create_topic(TopicSpec("t", 1, config={"retention.ms": "600000"}))
         producer = transactional(broker)
         old = int(time.time() * 1000) - 3_600_000
         transaction = await producer.begin()
