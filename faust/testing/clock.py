@@ -26,7 +26,7 @@ Ts = TypeVarTuple("Ts")
 #: Where virtual wall clocks begin: 2023-11-14 22:13:20 UTC.
 EPOCH = 1_700_000_000.0
 #: Real seconds that work in an executor may take before we call it hung.
-EXECUTOR_PATIENCE = 30.0
+EXECUTOR_PATIENCE = 60.0
 #: Virtual seconds after which a run is taken for endless: a week.
 TIME_LIMIT = 7 * 86_400.0
 
@@ -110,6 +110,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _on_executed(self, _future: asyncio.Future[Any]) -> None:
         self._executing -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As asyncio's; virtual time stands still until its threads have ended."""
+        self._executing += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._executing -= 1
+
     def _run_once(self) -> None:
         if self._random is not None:
             self._shuffle(self._random)
@@ -125,7 +133,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for at, handle in zip(places, handles, strict=True):
             ready[at] = handle
 
-    def pass_time(self, seconds: float | None, has_executor: bool) -> float | None:
+    def pass_time(self, seconds: float | None) -> float | None:
         """Decide what a `select` that found nothing does: return real seconds to wait for.
 
         Raises:
@@ -134,8 +142,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._executing:
             return EXECUTOR_PATIENCE
         if seconds is None:
-            if has_executor:
-                return 1.0
             raise DeadlockError(f"everything waits, and no timer is set:\n{self.describe_tasks()}")
         self._virtual_now += seconds
         if self._virtual_now > self._time_limit:
@@ -167,8 +173,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
-        has_executor = vars(self._loop).get("_default_executor") is not None
-        wait = self._loop.pass_time(timeout, has_executor)
+        wait = self._loop.pass_time(timeout)
         if wait is None:
             return []
         events = super().select(wait)

@@ -189,7 +189,7 @@ class SimulationLoop(VirtualLoop):
             self._keep_running(ready)
             if ready or not scheduled:
                 return
-            self.pass_time(max(0.0, scheduled[0].when() - self._virtual_now), has_executor=False)
+            self.pass_time(max(0.0, scheduled[0].when() - self._virtual_now))
 
     @staticmethod
     def _keep_running(ready: deque[asyncio.Handle]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 #: No wait is longer than this (seconds).
-PATIENCE = 30.0
+PATIENCE = 80.0
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def shell(folder: Path, *command: str) -> str:
         pytest.skip(f"{command[0]} is not installed")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FAUST", "F_"))}
     done = subprocess.run(
-        command, cwd=folder, text=True, capture_output=True, timeout=30, check=False,
+        command, cwd=folder, text=True, capture_output=True, timeout=90, check=False,
         env={
             **kept, "PYTHONPATH": str(ROOT), "FAUST": str(folder / "bin" / "faust"),
             "PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder),

@@ -309,7 +309,7 @@ def test_a_pipe_that_is_closed_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(APP)
     done = subprocess.run(
         f"{sys.executable} -m faust -A own --json settings --all | true",
-        shell=True, cwd=tmp_path, text=True, capture_output=True, timeout=30, check=False,
+        shell=True, cwd=tmp_path, text=True, capture_output=True, timeout=90, check=False,
         env={**os.environ, "PYTHONPATH": str(Path(faust.__file__).parents[1])},
     )  # fmt: skip
     assert "Traceback" not in done.stderr

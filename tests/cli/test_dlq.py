@@ -13,7 +13,7 @@ from cli_support import invoke
 
 import faust
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 def new_app(tmp_path: Path, *, broken: bool = True, seen: list[Any] | None = None) -> faust.App:

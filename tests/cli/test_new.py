@@ -29,7 +29,7 @@ def test_a_new_project_runs_its_worker_its_commands_and_its_test(tmp_path: Path)
                    "to be or not to be", cwd=project, **env)  # fmt: skip
         assert sent.returncode == 0, sent.stderr
         worker.wait_for("^be: 2$")
-        with urllib.request.urlopen(f"{worker.url}/count/be/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{worker.url}/count/be/", timeout=60) as answer:
             assert json.loads(answer.read()) == {"word": "be", "count": 2}
         listed = run(tmp_path, "-m", "faust", "-A", "wordy.app", "--json", "topics",
                      cwd=project, **env)  # fmt: skip

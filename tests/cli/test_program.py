@@ -336,7 +336,7 @@ def test_call_command_needs_no_other_import(name: str, tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}, timeout=30, check=False,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}, timeout=90, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "(0,)\n2\n")
     assert "which app?" in done.stderr

@@ -73,7 +73,7 @@ def received(app: faust.App, topic: str, count: int) -> list[tuple[bytes | None,
                     enough.set()
 
         async with reader:
-            await asyncio.wait_for(enough.wait(), 20)
+            await asyncio.wait_for(enough.wait(), 90)
 
     asyncio.run(read())
     return found
@@ -227,7 +227,7 @@ def test_topics_of_group_by_are_listed_with_the_lag(tmp_path: Path) -> None:
     async def work() -> None:
         async with app:
             await words.send(b"x", key=b"x")
-            await asyncio.wait_for(seen.wait(), 20)
+            await asyncio.wait_for(seen.wait(), 90)
 
     asyncio.run(work())
     listed = {row["topic"]: row for row in json.loads(invoke("--json", "topics", app=app).out)}

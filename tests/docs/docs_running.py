@@ -31,7 +31,7 @@ from tools.kafka.probe import free_ports
 __all__ = ["Page", "matches", "run"]
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 40.0
+DEADLINE = 80.0
 #: The port that documents speak of.
 PORT = "6066"
 
@@ -44,7 +44,7 @@ def run(*command: str, folder: Path, **env: str) -> str:
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", **env},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -206,7 +206,7 @@ def _trim(text: str) -> str:
 
 def _get(url: str, data: bytes | None = None, method: str | None = None) -> str:
     request = urllib.request.Request(url, data=data, method=method)
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return str(response.read().decode())
 
 
@@ -224,7 +224,7 @@ def _curl(command: list[str]) -> str:
             url = word.replace("localhost", "127.0.0.1")
     try:
         request = urllib.request.Request(url, data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             status, body = f"{response.status} {response.reason}", response.read().decode()
     except urllib.error.HTTPError as exc:
         status, body = f"{exc.code} {exc.reason}", exc.read().decode()

@@ -56,7 +56,7 @@ class Site:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as answer:
+                with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
                     return json.loads(answer.read())
             except urllib.error.HTTPError:
                 raise

@@ -132,11 +132,11 @@ def test_a_view_answers_while_the_worker_runs(console: Console) -> None:
     path = SNIPPETS["app.page()/3"].code.partition("localhost:6066")[2]
     with console.started("app.page()/2") as worker:
         worker.wait_for("Worker ready")
-        with urllib.request.urlopen(f"{worker.url}{path}?foo=bar", timeout=10) as answer:
+        with urllib.request.urlopen(f"{worker.url}{path}?foo=bar", timeout=60) as answer:
             assert answer.status == 204
         worker.wait_for(r"^FOO PARAM: bar$")
         with pytest.raises(urllib.error.HTTPError) as missing:
-            urllib.request.urlopen(f"{worker.url}{path}", timeout=10)
+            urllib.request.urlopen(f"{worker.url}{path}", timeout=60)
         with missing.value as error:
             assert error.code == 400
             assert b"'foo'" in error.read()

@@ -92,7 +92,7 @@ def test_a_service_may_live_in_a_thread_and_be_one_of_the_apps(world: GuideWorld
 
     async def main() -> None:
         async with app:
-            assert await asyncio.to_thread(ran.wait, 20)
+            assert await asyncio.to_thread(ran.wait, 80)
 
     asyncio.run(main())
     assert threads["task"] is threads["start"] is not threading.main_thread()

@@ -120,9 +120,10 @@ def test_what_the_other_loop_has_asked_for_ends_with_it(caplog: pytest.LogCaptur
     async def flow() -> None:
         bridge = ThreadBridge()
         await bridge.start()
-        ended: list[str] = []
+        begun, ended = asyncio.Event(), list[str]()
 
         async def on_main() -> None:
+            begun.set()
             try:
                 await never()
             finally:
@@ -130,7 +131,7 @@ def test_what_the_other_loop_has_asked_for_ends_with_it(caplog: pytest.LogCaptur
                 ended.append("on main")
 
         asking = asyncio.create_task(bridge.call_io(bridge.call_main, on_main))
-        await asyncio.sleep(0.05)
+        await begun.wait()
         await bridge.stop()
         assert ended == ["on main"]
         assert asyncio.all_tasks() <= {asyncio.current_task(), asking}

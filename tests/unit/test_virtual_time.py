@@ -64,6 +64,17 @@ def test_time_that_runs_away_is_an_error() -> None:
         run_virtual(main(), time_limit=100.0)
 
 
+def test_a_thread_that_takes_a_second_to_end_was_taken_for_a_deadlock() -> None:
+    """At the end of a run, while what had been in an executor was waited for."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(time.sleep, 0)
+        vars(loop)["_default_executor"].submit(time.sleep, 1.2)
+
+    run_virtual(main())
+
+
 def test_the_clock_stands_still_while_an_executor_works() -> None:
     async def main() -> None:
         started = asyncio.get_running_loop().time()

@@ -111,7 +111,7 @@ def live(app: faust.App) -> None:
 
 async def over(app: faust.App) -> BaseException | None:
     """Wait until it has failed; return why."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await app.failed.wait()
     return app.failure
 

@@ -115,7 +115,7 @@ def test_an_app_that_fails_where_no_worker_ends_with_it_says_so(
             raise ValueError("never")
 
     async def main() -> None:
-        async with app, asyncio.timeout(30):
+        async with app, asyncio.timeout(90):
             await refuse.cast("x")
             await app.failed.wait()
 

@@ -179,7 +179,7 @@ def test_a_handler_that_raises_while_partitions_are_assigned_ends_the_worker(
 
     async def main() -> None:
         async with app:
-            await asyncio.wait_for(app.failed.wait(), 30)
+            await asyncio.wait_for(app.failed.wait(), 90)
 
     with pytest.raises(RuntimeError, match="no partitions, please"):
         asyncio.run(main())

@@ -66,7 +66,7 @@ def real(world: World, guarantee: str) -> tuple[faust.App, Any, list[str]]:
 
 async def soon(condition: Any) -> None:
     """Wait in real time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.005)
 

@@ -304,10 +304,13 @@ def run_worker(**settings: Any) -> Any:
     async def speak() -> None:
         print("printed")
         logging.getLogger("shop").error("logged")
+        spoken.set()
+
+    spoken = asyncio.Event()
 
     class Brief(faust.Worker):
         async def on_startup_finished(self) -> None:
-            await asyncio.sleep(0.01)
+            await spoken.wait()
             signal.raise_signal(signal.SIGTERM)
 
     worker = Brief(app, loglevel="ERROR")

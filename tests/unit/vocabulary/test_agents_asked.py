@@ -436,23 +436,23 @@ def test_one_client_is_used_by_two_event_loops_one_after_the_other(tmp_path: Any
     async def work() -> None:
         async with worker:
             ready.set()
-            await asyncio.to_thread(over.wait, 30)
+            await asyncio.to_thread(over.wait, 100)
 
     async def ask(number: int) -> int:
         await client.start_client()
-        answer: int = await double.ask(number, timeout=20)
+        answer: int = await double.ask(number, timeout=80)
         await client.stop()
         return answer
 
     thread = threading.Thread(target=lambda: asyncio.run(work()))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(80)
         assert asyncio.run(ask(1)) == 2
         assert asyncio.run(ask(2)) == 4
     finally:
         over.set()
-        thread.join(20)
+        thread.join(80)
 
 
 def test_threads_with_and_without_an_event_loop_ask(tmp_path: Any) -> None:
@@ -467,14 +467,14 @@ def test_threads_with_and_without_an_event_loop_ask(tmp_path: Any) -> None:
             loop = asyncio.get_running_loop()
 
             def without_loop() -> int:
-                asking = asyncio.run_coroutine_threadsafe(double.ask(1, timeout=10), loop)
-                answer: int = asking.result(20)
+                asking = asyncio.run_coroutine_threadsafe(double.ask(1, timeout=80), loop)
+                answer: int = asking.result(90)
                 return answer
 
             def with_loop() -> list[int]:
                 with pytest.raises(AskTimeout):
                     asyncio.run(silent.ask(1, timeout=0.05))
-                answers: list[int] = asyncio.run(double.join(range(20), timeout=10))
+                answers: list[int] = asyncio.run(double.join(range(20), timeout=80))
                 return answers
 
             assert await asyncio.to_thread(without_loop) == 2

@@ -382,7 +382,7 @@ def test_a_full_disk_stops_the_worker_and_loses_nothing(world: World) -> None:
         async with app:
             await send_all(app.topic("numbers"), range(100))
             await limit(app, 80)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 for n in range(100, 200):
                     sent = await app.topic("numbers").send(n)
                     try:
@@ -395,7 +395,7 @@ def test_a_full_disk_stops_the_worker_and_loses_nothing(world: World) -> None:
     async def with_space_again() -> int:
         app = sqlite_app(world, path)
         counts = define(app)
-        async with app, asyncio.timeout(30):
+        async with app, asyncio.timeout(90):
             while app.committed_position(NUMBERS) != len(accepted):  # noqa: ASYNC110 - real time
                 await asyncio.sleep(0.01)
             return int(counts["all"])

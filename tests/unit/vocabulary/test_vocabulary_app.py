@@ -349,7 +349,7 @@ def test_eight_threads_send_at_once_and_everything_arrives(world: World) -> None
 
         def send(thread: int) -> list[int]:
             sent = [topic.send_soon(thread * 1000 + n, key=str(thread)) for n in range(200)]
-            return [future.result(timeout=30).offset for future in sent]
+            return [future.result(timeout=90).offset for future in sent]
 
         async with app:
             loop = asyncio.get_running_loop()
@@ -357,7 +357,7 @@ def test_eight_threads_send_at_once_and_everything_arrives(world: World) -> None
                 answers = await asyncio.gather(
                     *(loop.run_in_executor(pool, send, thread) for thread in range(8))
                 )
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 await all_there.wait()
         for offsets in answers:
             assert offsets == sorted(offsets)
@@ -393,7 +393,7 @@ def test_a_thread_without_a_loop_reads_a_table_while_it_changes(world: World) ->
                 reader.start()
             for n in range(2000):
                 await topic.send(n)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while sum(dict(counts.items()).values()) < 2000:  # noqa: ASYNC110 - real time
                     await asyncio.sleep(0.01)
             done.set()

@@ -195,7 +195,7 @@ def test_what_agents_wrote_is_read_from_whichever_worker_is_asked() -> None:
             await (await orders.send(key=key, value=100 + key))
         for key in keys:
             for asked in (one, two):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(80):
                     while True:
                         _, told = await ask(session, "GET", f"{url_of(asked)}/total/{key}/")
                         if told["total"]:

@@ -227,7 +227,7 @@ class Held(Web):
     def _hold(self, moment: str) -> None:
         if moment == self.moment:
             self.is_there.set()
-            assert self.let_go.wait(30)
+            assert self.let_go.wait(80)
 
     async def _listen(self, runner: Any) -> None:
         self._hold("before it listens")
@@ -244,7 +244,7 @@ def test_an_app_that_is_stopped_while_its_server_starts_ends_it_without_an_error
         web = Held(moment)
         starting = asyncio.create_task(web.on_start())
         loop = asyncio.get_running_loop()
-        assert await loop.run_in_executor(None, web.is_there.wait, 30)
+        assert await loop.run_in_executor(None, web.is_there.wait, 80)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting

@@ -13,7 +13,7 @@ import faust
 from faust.transport.drivers.memory import forget_broker
 
 #: Real seconds after which what has not come is not expected any more.
-PATIENCE = 20.0
+PATIENCE = 80.0
 
 Client = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, None]]
 
