@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 from cli_support import PATIENCE, Running, run, started
+
+from tools.kafka.probe import free_ports
 
 APP = """
 import os
@@ -59,13 +60,8 @@ def places(running: Running) -> list[dict[str, Any]]:
 def free_pair() -> int:
     """Return a port that is free, with the next one."""
     while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
+        port, next_one = free_ports(2)
+        if next_one == port + 1:
             return port
 
 

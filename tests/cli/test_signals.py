@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from cli_support import on_terminal, plain, run, started
 
+from tools.kafka.probe import free_ports
+
 APP = """
 import asyncio
 import time
@@ -152,9 +154,7 @@ def test_the_console_needs_aiomonitor_or_says_so(project: Path) -> None:
 
 def test_the_console_listens_where_it_is_asked_to(project: Path) -> None:
     pytest.importorskip("aiomonitor")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     with worker(project, "-l", "info", "--console-port", str(port)) as running:
         running.wait_for("Worker ready")
         with socket.create_connection(("127.0.0.1", port), timeout=10) as console:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from textwrap import dedent
 from typing import Any
 
 from tests.cli.cli_support import PATIENCE, Running, started
+from tools.kafka.probe import free_ports
 
 #: An app that adds up numbers; what is around it is the framework's.
 APP = """
@@ -71,13 +71,6 @@ class Site:
         return self.process.end()
 
 
-def free_port() -> int:
-    """Return a port that nobody uses; tests that run at the same time get others."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def serving(folder: Path, files: dict[str, str], *command: str) -> Iterator[Site]:
     """Write files, and run a command in which ``PORT`` stands for a free port."""
@@ -85,7 +78,7 @@ def serving(folder: Path, files: dict[str, str], *command: str) -> Iterator[Site
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
-    port = free_port()
+    (port,) = free_ports(1)
     arguments = [str(port) if part == "PORT" else part for part in command]
     env = {"FAUST_BROKER_URL": f"sqlite:///{folder}/broker.db", "PORT": str(port)}
     with started(folder, *arguments, cwd=folder, **env) as process:

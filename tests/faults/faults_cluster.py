@@ -26,7 +26,7 @@ __all__ = ["Cluster", "Plan", "WorkerProcess"]
 
 HERE = Path(__file__).parent
 #: Longer than anything that a worker may take to end by itself (seconds).
-EXIT_PATIENCE = 60.0
+EXIT_PATIENCE = 90.0
 #: A group has settled when there was no rebalance for so long (seconds); how often to look.
 QUIET, SETTLES = 2.0, 15
 #: How often to look whether a process has started, with a tenth of a second in between.
@@ -48,6 +48,7 @@ class Plan:
         guarantee: ``at_least_once`` or ``exactly_once``.
         replicas: Of each topic that the app makes.
         source: Name of the topic that the workers read; by default one of their own.
+        heartbeat: Seconds between two; by default a fifth of the session.
     """
 
     app: str
@@ -60,6 +61,7 @@ class Plan:
     guarantee: str = "at_least_once"
     source: str = ""
     replicas: int = 1
+    heartbeat: float | None = None
 
     @property
     def driver(self) -> str:
@@ -236,6 +238,7 @@ class Cluster:
             "FAULTS_STORE": plan.store,
             "FAULTS_PARTITIONS": str(plan.partitions),
             "FAULTS_SESSION": str(plan.session),
+            "FAULTS_HEARTBEAT": str(plan.heartbeat or plan.session / 5),
             "FAULTS_COMMIT_INTERVAL": str(plan.commit_interval),
             "FAULTS_GUARANTEE": plan.guarantee,
             "FAULTS_REPLICAS": str(plan.replicas),

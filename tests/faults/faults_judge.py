@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,9 @@ from faust.testing.reliability import Run, note
 
 __all__ = ["Report", "Strike", "judge", "judge_sink"]
 
-#: A partition with lag may stand still for so long, once the fault has healed (seconds).
-PROGRESS = 10.0
+#: A partition with lag may stand still for so long, once the fault has healed (seconds); longer
+#: where the run is one of many tests, on whatever machine, and not `make soak`.
+PROGRESS = 10.0 if "FAUST_RELIABILITY_LOG" in os.environ else 40.0
 #: Added under exactly once on Kafka: a transaction times out, and the broker looks for such.
 TRANSACTIONS = 20.0
 KILL = "SIGKILL"

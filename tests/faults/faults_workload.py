@@ -35,6 +35,8 @@ __all__ = ["Flow", "Kept", "Progress", "numbered"]
 
 #: The flow is sent in pieces of so many seconds.
 TICK = 0.02
+#: Between two looks at the group no more seconds than this are counted.
+LOOK = 2.0
 
 
 def numbered(count: int, keys: int, seed: int) -> list[Event]:
@@ -86,6 +88,8 @@ class Progress:
     stood: str = ""
     excused: bool = False
     _since: dict[int, float] = field(default_factory=dict)
+    _now: float = 0.0
+    _looked: float = 0.0
 
     @property
     def lag(self) -> int:
@@ -97,9 +101,15 @@ class Progress:
         self.excused = False
         self._since.clear()
 
+    def _counted(self, clock: float) -> float:
+        """Return the time, without that in which nobody looked: the machine was busy elsewhere."""
+        self._now += min(clock - self._looked, LOOK)
+        self._looked = clock
+        return self._now
+
     def note(self, committed: dict[int, int], ends: dict[int, int]) -> None:
         """Look again."""
-        now = time.monotonic()
+        now = self._counted(time.monotonic())
         for partition, end in ends.items():
             at = committed.get(partition, 0)
             if self.excused or at >= end or at != self.committed.get(partition, 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from faust.testing import TcpProxy
 
 #: Long enough for anything that comes at all (seconds).
-PATIENCE = 20.0
+PATIENCE = 80.0
 #: How long nothing must come, before one believes that nothing comes (seconds).
 SILENCE = 0.2
 
@@ -86,6 +86,13 @@ def receive(client: socket.socket, count: int) -> bytes:
     return found
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
+
+
 def silent(client: socket.socket) -> bool:
     client.settimeout(SILENCE)
     try:
@@ -132,8 +139,9 @@ def test_answers_alone_can_be_held(proxy: TcpProxy) -> None:
         assert ask(client, b"x") == b"x"
         proxy.black_hole(up=False)
         client.sendall(b"done")
-        assert silent(client)
         (connection,) = proxy.connections
+        until(lambda: connection.sent == 5)
+        assert silent(client)
         assert (connection.sent, connection.received) == (5, 1)
         proxy.heal()
         assert receive(client, 4) == b"done"
@@ -197,11 +205,12 @@ def test_bytes_take_their_time(proxy: TcpProxy) -> None:
 
 
 def test_a_server_that_is_away_looks_like_one(echo: Echo) -> None:
-    with TcpProxy(echo.address) as nobody:
-        port = nobody.port
-    with TcpProxy(f"127.0.0.1:{port}") as proxy, connect(proxy) as client:
-        assert receive(client, 1) == b""
-        assert echo.accepted == 0
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listened at: refuses
+        port = nobody.getsockname()[1]
+        with TcpProxy(f"127.0.0.1:{port}") as proxy, connect(proxy) as client:
+            assert receive(client, 1) == b""
+            assert echo.accepted == 0
 
 
 def test_the_port_is_the_one_asked_for_and_free_afterwards(echo: Echo) -> None:

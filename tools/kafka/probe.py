@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import socket
 import struct
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
 
 #: Metadata, version 4: the oldest that Kafka 4 and every client of ours share.
 _METADATA, _VERSION = 3, 4
 _FIND_COORDINATOR = 10
 
 
+#: Ports that no system gives to whoever asks for any (`_given_away`), and no known service has.
+_LOWEST, _HIGHEST = 20_000, 32_000
+
+
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` different ports of 127.0.0.1 that nobody listens on right now."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Return ``count`` different ports of 127.0.0.1 that nobody listens on right now.
+
+    Nor does anybody get one by chance before it is used: they are none of those that are given to
+    clients, and to servers at port 0; and this process names none of them twice.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = next(_ports)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
+
+
+def _given_away() -> range:
+    """The ports that the system gives to whoever asks for any."""
     try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+        low, high = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except OSError:
+        return range(32_768, 65_536)
+    return range(int(low), int(high) + 1)
+
+
+def _in_turn() -> Iterator[int]:
+    """Each process begins elsewhere: several look for ports at the same time."""
+    taken = _given_away()
+    ports = [port for port in range(_LOWEST, _HIGHEST) if port not in taken]
+    if len(ports) < 1_000:  # the system gives away nearly all
+        ports = list(range(_LOWEST, _HIGHEST))
+    first = Random(os.getpid()).randrange(len(ports))
+    return itertools.cycle(ports[first:] + ports[:first])
+
+
+_ports = _in_turn()
 
 
 def is_listening(port: int) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import logging
 import signal
-import socket
 import ssl
 import sys
 import threading
@@ -25,6 +24,7 @@ from faust.exceptions import ImproperlyConfigured
 from faust.settings import Settings
 from faust.web import ResourceOptions, View
 from faust.web.drivers.aiohttp import Web
+from tools.kafka.probe import free_ports
 
 Client = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, None]]
 
@@ -54,12 +54,6 @@ def status_of(path: str, **settings: Any) -> int:
     return found[0]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 # -- where it listens ----------------------------------------------------------------------------
 
 
@@ -76,7 +70,7 @@ def test_there_may_be_no_web_server() -> None:
 
 @effect_of("web_port", "web_bind", "web_host", "canonical_url")
 def test_the_server_listens_where_it_is_told_and_others_are_told_its_host() -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     app = web_app(web_port=port, web_host="shop-1.internal")
 
     async def client(session: aiohttp.ClientSession, url: str) -> None:
