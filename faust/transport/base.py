@@ -257,7 +257,8 @@ class Transport(ABC):
         """Return what the group has committed; partitions without a commit are left out.
 
         ``None`` means all partitions.  ``stable`` waits until no open transaction holds offsets of
-        them (KIP-447, ``require_stable``).
+        them (KIP-447, ``require_stable``); of those that have no commit yet, only if they are named
+        (asked for all, Kafka looks at those that have one).
         """
 
     @abstractmethod

@@ -105,7 +105,7 @@ def test_a_commit_whose_answer_is_lost_is_asked_for_again_and_counts_once(
                 proxy.cut()
                 proxy.swallow = False
                 await committing
-            assert await transport.committed(group, stable=True) == {tp: Commit(6)}
+            assert await transport.committed(group, [tp], stable=True) == {tp: Commit(6)}
             assert await committed_values(transport, tp, 12) == [str(n) for n in range(6)]
 
     run(work())

@@ -145,11 +145,11 @@ class TransactionConformance(Suite):
         await transaction.commit_offsets(member, {tp: Commit(5, "inside")})
         assert await transport.committed(group_id) == {}
         await transaction.commit()
-        assert await transport.committed(group_id, stable=True) == {tp: Commit(5, "inside")}
+        assert await transport.committed(group_id, [tp], stable=True) == {tp: Commit(5, "inside")}
         transaction = await producer.begin()
         await transaction.commit_offsets(member, {tp: Commit(9)})
         await transaction.abort()
-        assert await transport.committed(group_id, stable=True) == {tp: Commit(5, "inside")}
+        assert await transport.committed(group_id, [tp], stable=True) == {tp: Commit(5, "inside")}
 
     @scenario
     async def test_a_stable_look_at_offsets_waits_for_the_open_transaction(
@@ -183,7 +183,7 @@ class TransactionConformance(Suite):
         with pytest.raises(expected):
             await transaction.commit_offsets(zombie, {tp: Commit(5)})
         await transaction.abort()
-        assert await transport.committed(group_id, stable=True) == {}
+        assert await transport.committed(group_id, [tp], stable=True) == {}
 
 
 def _now_ms(world: World) -> int:
