@@ -62,7 +62,9 @@ def kill(process: BaseProcess) -> None:
 
 
 def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + 100
     while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} has not come"
         time.sleep(0.01)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from faust._engine.rebalancer import Callbacks, Rebalancer
 from faust._engine.subscribed import Subscription
 from faust._machines.copartition import TaskId
 from faust.assignor import Assignment, PartitionAssignor
-from faust.exceptions import RebalanceInProgress
+from faust.exceptions import RebalanceInProgress, RejoinError
 from faust.transport.base import Commit, GroupOptions, TopicSpec, Transport
 
 __all__ = [
@@ -181,19 +182,25 @@ async def a_leader_dies_before_it_plans(
 
     one.rebalancer._plan = dies  # type: ignore[method-assign]  # SIGKILL after its join
     mine = next(iter(two.assignments[-1].partitions))
+    before = two.membership.generation
     three = await Party(transport, clock, group, "c", topic=topic).start()
     await dead.wait()
+    await wait(lambda: two.membership.generation > before)
 
     async def commit() -> None:
         generation = two.rebalancer.generation
         await two.membership.commit({mine: Commit(1)}, generation=generation)
 
-    await clock.sleep(0.5)
     with pytest.raises(RebalanceInProgress):
         await commit()
-    await clock.sleep(4.0)
-    await commit()
+    died = clock.monotonic()
+    while True:
+        with suppress(RejoinError):
+            await commit()
+            break
+        await clock.sleep(0.1)
     if to_the_end:
+        assert clock.monotonic() - died < 5.0  # in virtual time
         await wait(settled(4, two, three))
     assert "lost" not in two.heard
     for party in (one, two, three):
