@@ -105,6 +105,8 @@ class _Extras:
         ]
         #: For each group, the members that have its extra.
         self.taken: list[set[str]] = [set() for _ in places]
+        #: Groups that a path may make a gain with.
+        self._would_gain: set[int] = set()
         self._load: Counter[str] = Counter(dict.fromkeys(names, 0))
         for place in places:
             self._load.update(dict.fromkeys(place.eligible, place.share))
@@ -118,7 +120,13 @@ class _Extras:
             self._follow(source)
 
     def _cheapest_direct(self, source: int) -> str | None:
-        """A member that no path can beat: the least load there is, and it costs nothing."""
+        """A member that no path can beat: the least load there is, and it costs nothing.
+
+        (A path costs less than nothing where it frees a group of an extra that it would rather have
+        elsewhere, and has where it is because of the balance.)
+        """
+        if self._would_gain:
+            return None
         least = min(self._load.values())
         for name, cost in self._costs[source].items():
             if cost == 0 and self._load[name] == least and name not in self.taken[source]:
@@ -129,6 +137,16 @@ class _Extras:
         self.taken[group].add(name)
         if new:
             self._load[name] += 1
+        self._look(group)
+
+    def _look(self, group: int) -> None:
+        """Note whether a group would have an extra elsewhere, if it were for its own costs."""
+        costs, taken = self._costs[group], self.taken[group]
+        cheapest = min((cost for name, cost in costs.items() if name not in taken), default=None)
+        if cheapest is not None and any(costs[name] > cheapest for name in taken):
+            self._would_gain.add(group)
+        else:
+            self._would_gain.discard(group)
 
     def _follow(self, source: int) -> None:
         """Bellman-Ford over the groups: each hop takes an extra that another group had placed."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mode import Service
 
@@ -137,6 +137,15 @@ class Living(Configured):
         finally:
             self.conf.use(False)
             await self._stop_around()
+
+    async def __aenter__(self) -> Self:
+        """Start; if that fails, what was started is stopped before it is raised."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
 
     async def __aexit__(
         self,

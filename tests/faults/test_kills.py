@@ -79,7 +79,7 @@ def short_storms(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_workers_killed_on_sqlite_lose_nothing_and_leave_exact_tables(
     short_storms: dict[str, Outcome],
 ) -> None:
@@ -88,7 +88,7 @@ def test_workers_killed_on_sqlite_lose_nothing_and_leave_exact_tables(
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_workers_killed_on_kafka_lose_nothing_and_leave_exact_tables(
     short_storms: dict[str, Outcome],
 ) -> None:

@@ -18,7 +18,7 @@ from faults_workload import Flow, numbered
 
 from tools.kafka import KafkaNode
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 BROKERS: list[Any] = ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
 SESSION = 6.0

@@ -16,7 +16,7 @@ from faults_workload import Flow, numbered
 
 from tools.kafka import KafkaNode
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def sqlite_plan(tmp_path: Path, partitions: int = 6) -> Plan:

@@ -13,7 +13,7 @@ from faults_run import fault_run, plan_for
 
 from tests.support.kafka_fixture import require_kafka
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

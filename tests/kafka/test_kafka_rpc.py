@@ -14,7 +14,7 @@ import pytest
 import faust
 from faust.agents import AgentError, AskTimeout
 
-pytestmark = [pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(300)]
 _numbers = itertools.count()
 
 

@@ -13,7 +13,7 @@ from tests.support.kafka_fixture import require_kafka
 from tools.kafka import KafkaCluster, KafkaNode, KafkaStartError, KafkaUnavailable, jars
 from tools.kafka.probe import is_listening, known_brokers
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 def test_the_shared_node_answers_and_names_its_url(kafka: KafkaNode) -> None:

@@ -24,7 +24,7 @@ from tools.kafka.jars import java, kafka_libs
 from tools.kafka.node import Membership as Place
 from tools.kafka.probe import free_ports
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 SECRET = "faust-secret"
 USERS = ("all", "no-transactions", "no-creation", "no-group", "no-writing")

@@ -205,6 +205,14 @@ def test_no_balanced_plan_moves_fewer_tasks(world: tuple[Members, list[TaskGroup
     assert kept == best
 
 
+def test_a_task_moved_although_another_with_as_many_could_have_kept_it() -> None:
+    """An extra went where it cost nothing; a path would have freed another one of its costs."""
+    groups = [group(n) for n in (1, 3, 5)]
+    owned = {"c": [TaskId("1", 0), TaskId("3", 0)], "d": [TaskId("5", 0), TaskId("5", 1)]}
+    target = assign({name: member(groups, *owned.get(name, ())) for name in "abcd"}, groups)
+    assert all(target[name] >= set(tasks) for name, tasks in owned.items())
+
+
 def test_a_balanced_group_of_workers_is_left_alone() -> None:
     groups = [group(n) for n in (1, 2, 3, 5)]
     names = ["a", "b", "c"]

@@ -37,7 +37,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_asks_survive_the_kill_of_the_worker_that_answers(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'log.db'}"
     client = faust.App("rpc-killed", broker=url, web_enabled=False, topic_partitions=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,25 @@ def test_a_block_whose_app_has_failed_ended_as_if_nothing_were(options: dict[str
 
     with pytest.raises(LookupError, match="lost"):
         asyncio.run(main())
+
+
+def test_a_block_that_could_not_be_entered_left_its_connection_open(
+    options: dict[str, Any],
+) -> None:
+    """Nobody stopped what had been started: its thread went on, as a member of the group."""
+    app = failing(options)
+
+    @app.on_partitions_assigned.connect
+    async def refuse(sender: Any, assigned: Any, **kwargs: Any) -> None:
+        raise LookupError("no partitions, please")
+
+    async def main() -> None:
+        async with app:
+            await app.failed.wait()
+
+    with pytest.raises(LookupError, match="no partitions, please"):
+        asyncio.run(main())
+    assert "faust-io" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_failure_that_was_read_is_not_raised_at_the_end_of_the_block(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
+from random import Random
 
 from faust._core.clock import Clock
 from faust.exceptions import BrokerUnavailable
@@ -14,6 +14,8 @@ __all__ = ["Backoff", "Patience", "RestingNodes"]
 
 #: As the Java client's ``retry.backoff.ms`` and ``retry.backoff.max.ms``.
 _FIRST_SECONDS, _MOST_SECONDS = 0.1, 1.0
+#: Our own: what a program draws with a seed of its own is the same, whatever our threads do.
+_random = Random()
 
 
 class Backoff:
@@ -24,7 +26,7 @@ class Backoff:
 
     def next_seconds(self) -> float:
         """Return the next pause."""
-        pause = self._next * random.uniform(0.8, 1.2)
+        pause = self._next * _random.uniform(0.8, 1.2)
         self._next = min(self._next * 2, _MOST_SECONDS)
         return pause
 
