@@ -18,6 +18,7 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process runs everything that needs Kafka, so that one broker is started, not one each."""
     for item in items:

@@ -165,6 +165,7 @@ class _Extras:
         while group != source:
             group_before, through = hops[group]
             self.taken[group].remove(through)
+            self._look(group)
             self._give(group_before, through, new=False)
             group = group_before
 

@@ -213,6 +213,14 @@ def test_a_task_moved_although_another_with_as_many_could_have_kept_it() -> None
     assert all(target[name] >= set(tasks) for name, tasks in owned.items())
 
 
+def test_a_plan_that_was_carried_out_was_followed_by_another_one() -> None:
+    """The same, where one that had been displaced would have gone home."""
+    groups = [group(n) for n in (1, 3, 5)]
+    members = {name: member(groups) for name in "ab"}
+    first = plan(members, groups)
+    assert plan(after(members, first, 4), groups).now == first.now
+
+
 def test_a_balanced_group_of_workers_is_left_alone() -> None:
     groups = [group(n) for n in (1, 2, 3, 5)]
     names = ["a", "b", "c"]
