@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,9 @@ from tests.support.kafka_fixture import kafka
 
 __all__ = ["kafka"]
 
+#: Directories of which one process runs a module: its servers and workers are for all of its tests.
+TOGETHER = ("tests/kafka/", "tests/faults/")
+
 # How long an example takes says more about the machine than about what is tested.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -18,12 +22,25 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks for groups in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs everything that needs Kafka, so that one broker is started, not one each."""
-    for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()) or item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+@pytest.hookimpl(optionalhook=True)  # only where pytest-xdist is in use
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what hands out tests to processes: some modules as a whole (`TOGETHER`).
+
+    By name, in a scheduler of our own: marks of groups are not heard of (pytest-xdist 3.8 writes
+    them where pytest 9.2 does not look), and each process started each server.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Together(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module, _, _ = nodeid.partition("::")
+            if module.startswith(TOGETHER):
+                return module
+            return str(super()._split_scope(nodeid))
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

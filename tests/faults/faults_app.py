@@ -62,6 +62,8 @@ sink = app.topic(os.environ["FAULTS_SINK"], key_type=str, value_type=Seen)
 count = app.Table("count", default=int, key_type=str, value_type=int)
 last = app.Table("last", default=int, key_type=str, value_type=int)
 marks = Marks(Path(os.environ["FAULTS_MARKS"]))
+#: Seconds that a restore waits before it begins, so that it can be met.
+RESTORE_PAUSE = float(os.environ.get("FAULTS_RESTORE_PAUSE", "0"))
 #: A file with the seconds for which to block the whole loop, inside an event; then it is removed.
 BLOCK = Path(os.environ["FAULTS_MARKS"] + ".block")
 #: (id, seconds): the event at which to block the whole loop, once.
@@ -137,7 +139,8 @@ def _watch_the_engine() -> None:
         (Restorer, "_restore_table", "restore"),
         (Restorer, "_take_back", "undo"),
     ):
-        setattr(owner, name, marks.wrap(phase, getattr(owner, name)))
+        pause = RESTORE_PAUSE if phase == "restore" else 0.0
+        setattr(owner, name, marks.wrap(phase, getattr(owner, name), pause))
     for name, phase in (("_cut", "cut"), ("_apply", "apply")):
         setattr(Committer, name, marks.wrap_sync(phase, getattr(Committer, name)))
 

@@ -9,6 +9,7 @@ somewhere in between.  Nobody outside is quick enough to hit a phase of a millis
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 import os
 import random
@@ -24,8 +25,10 @@ __all__ = ["PHASES", "Marks"]
 #: What can be going on, the rarest first; what comes first names the phase.
 PHASES = ("undo", "restore", "apply", "commit", "cut", "produce", "event")
 
-#: Where the wish stands.
+#: Where the wish stands, and behind it whether there ever was such a phase.
 _WISH = len(PHASES)
+_BEGUN = _WISH + 1
+_SIZE = _BEGUN + len(PHASES)
 #: A phase that is to be the last one is interrupted within so many seconds.
 LAST_SECONDS = 0.003
 
@@ -37,9 +40,9 @@ class Marks:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            path.write_bytes(bytes(len(PHASES) + 1))
+            path.write_bytes(bytes(_SIZE))
         with open(path, "r+b") as file:
-            self.bytes = mmap.mmap(file.fileno(), len(PHASES) + 1)
+            self.bytes = mmap.mmap(file.fileno(), _SIZE)
 
     @property
     def phase(self) -> str:
@@ -53,6 +56,10 @@ class Marks:
         """Is (or was) this, whatever else there may be, going on?"""
         return self.bytes[PHASES.index(phase)] != 0
 
+    def begun(self, phase: str) -> bool:
+        """Has this been going on at any time?"""
+        return self.bytes[_BEGUN + PHASES.index(phase)] != 0
+
     # -- for whoever kills ---------------------------------------------------------------------
 
     def wish(self, phase: str | None) -> None:
@@ -65,6 +72,7 @@ class Marks:
         """A phase begins; it may be the last."""
         number = PHASES.index(phase)
         self.bytes[number] = (self.bytes[number] + 1) % 256
+        self.bytes[_BEGUN + number] = 1
         if self.bytes[_WISH] == number + 1:
             moment = random.random()
             if moment < 0.3:
@@ -85,13 +93,15 @@ class Marks:
         if self.bytes[_WISH]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def wrap(self, phase: str, method: Method) -> Method:
-        """Return the coroutine method, which marks itself while it runs."""
+    def wrap(self, phase: str, method: Method, pause: float = 0.0) -> Method:
+        """Return the coroutine method, which marks itself while it runs, after a pause."""
 
         def marked(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
             async def call() -> Any:
                 self.begin(phase)
                 try:
+                    if pause:
+                        await asyncio.sleep(pause)
                     return await method(*args, **kwargs)
                 finally:
                     self.end(phase)

@@ -113,9 +113,9 @@ async def stop_in_restores(plan: Plan) -> None:
         await cluster.terminate(*cluster.living())
         for attempt in range(5):
             cluster.wipe(0)
-            worker = cluster.start(0)
-            await cluster.until("a restore", partial(worker.marks.doing, "restore"))
-            await asyncio.sleep(attempt * 0.004)
+            worker = cluster.start(0, FAULTS_RESTORE_PAUSE="0.25")
+            await cluster.until("a restore", partial(worker.marks.begun, "restore"))
+            await asyncio.sleep(attempt * 0.06)
             await cluster.terminate(worker)
         cluster.start(0)
         await settle_and_judge(report, cluster, flow, sending)
