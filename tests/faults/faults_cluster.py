@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,7 +264,7 @@ class Cluster:
             if not worker.alive and not worker.killed:
                 raise AssertionError(f"{worker.name} ended with {worker.process.returncode}")
 
-    async def tables(self, timeout: float = 60.0) -> Tables:
+    async def tables(self, timeout: float = 150.0) -> Tables:
         """Return what the living workers hold together, once they hold everything.
 
         Raises:
@@ -326,6 +327,15 @@ class Cluster:
             before = now
         return before
 
+    async def balanced(self) -> None:
+        """Wait until each of the living has as many partitions as any other, or one more."""
+        while True:
+            owners = Counter((await self.tables()).owners.values())
+            counts = [owners[worker.name] for worker in self.living()]
+            if max(counts) - min(counts) <= 1:
+                return
+            await asyncio.sleep(0.2)
+
     # -- ending --------------------------------------------------------------------------
 
     async def terminate(self, *workers: WorkerProcess, any_status: bool = False) -> None:
@@ -337,7 +347,7 @@ class Cluster:
             status = await asyncio.to_thread(worker.process.wait, EXIT_PATIENCE)
             assert any_status or status == 0, f"{worker.name} ended with {status} after SIGTERM"
 
-    async def until(self, what: str, condition: Callable[[], bool], timeout: float = 60.0) -> None:
+    async def until(self, what: str, condition: Callable[[], bool], timeout: float = 150.0) -> None:
         """Wait for something.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from random import Random
@@ -76,15 +76,25 @@ async def storm(
 
 @asynccontextmanager
 async def running(
-    plan: Plan, events: Sequence[Event], rate: float, workers: int = WORKERS, **environment: str
+    plan: Plan,
+    events: Sequence[Event],
+    rate: float,
+    workers: int = WORKERS,
+    *,
+    before: Callable[[Cluster], Awaitable[object]] = Cluster.tables,
+    **environment: str,
 ) -> AsyncIterator[tuple[Cluster, Flow, asyncio.Task[None]]]:
-    """A cluster that is ready, and its flow, which is being sent (the task ends when all is)."""
+    """A cluster that is ready, and its flow, which is being sent (the task ends when all is).
+
+    Arguments:
+        before: What is waited for before anything is sent.
+    """
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(Cluster(plan))
         flow = await stack.enter_async_context(Flow(plan, events))
         for slot in range(workers):
             cluster.start(slot, **environment)
-        await cluster.tables()
+        await before(cluster)
         watching = asyncio.create_task(flow.watch())
         sending = asyncio.create_task(flow.send(rate))
         try:

@@ -89,9 +89,16 @@ def test_a_worker_that_blocks_its_loop_past_its_session_causes_no_rebalance(plan
 async def block(plan: Plan) -> None:
     events = numbered(int(20 * RATE), KEYS, seed=4)
     report = Report("a blocked loop", len(events))
-    blocking = {"FAULTS_BLOCK": f"{8 * RATE:.0f}:{1.5 * SESSION}"}
-    async with running(plan, events, RATE, workers=2, **blocking) as (cluster, flow, sending):
-        before = await cluster.settled()
+    blocking = {"FAULTS_BLOCK": f"{5 * RATE:.0f}:{1.5 * SESSION}"}
+    before: dict[str, int] = {}
+
+    async def settled(cluster: Cluster) -> None:
+        await cluster.balanced()
+        before.update(await cluster.settled())
+
+    async with running(plan, events, RATE, workers=2, before=settled, **blocking) as (
+        cluster, flow, sending,
+    ):  # fmt: skip
         await settle(report, cluster, flow, sending)
         assert cluster.rounds() == before
         for worker in cluster.living():

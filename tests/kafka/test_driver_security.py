@@ -33,7 +33,7 @@ _OAUTH = "org.apache.kafka.common.security.oauthbearer"
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=150)
 
 
 class SecureNode:

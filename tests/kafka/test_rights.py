@@ -74,7 +74,7 @@ class GuardedNode:
                     *(f"--operation={operation}" for operation in operations),
                     *resources,
                 ],
-                check=True, capture_output=True, timeout=60,
+                check=True, capture_output=True, timeout=150,
             )  # fmt: skip
 
 

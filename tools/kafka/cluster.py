@@ -12,7 +12,7 @@ from tools.kafka.node import TEST_JVM, KafkaNode, Membership, new_cluster_id
 from tools.kafka.probe import coordinator, free_ports, leader
 
 #: How long a cluster is asked who leads or coordinates something.
-ASK_SECONDS = 30.0
+ASK_SECONDS = 60.0
 
 
 class KafkaCluster:

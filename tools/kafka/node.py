@@ -30,7 +30,7 @@ TEST_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 BENCHMARK_JVM = ("-Xms1g", "-Xmx1g")
 
 #: One node listens 2.5 s after its start, three on two cores after 6.6 s; busy machines exist.
-START_TIMEOUT_SECONDS = 90.0
+START_TIMEOUT_SECONDS = 150.0
 STOP_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
@@ -261,7 +261,7 @@ class KafkaNode:
         self._properties_path.write_text("\n".join(lines) + "\n")
         tool = ["kafka.tools.StorageTool", "format", "-t", self._membership.cluster_id]
         command = [program, *TEST_JVM, "-cp", classpath, *tool, "-c", str(self._properties_path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
         if done.returncode != 0:
             self.close()
             raise KafkaStartError(f"formatting a node failed:\n{done.stdout}{done.stderr}")
