@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web as aiohttp_web
-from web_world import knows_of, make_app, serve, serve_both, until
+from web_world import make_app, serve, serve_both, settled, until
 from yarl import URL
 
 import faust
@@ -393,7 +393,7 @@ def test_a_worker_whose_url_changes_while_it_is_in_the_group_goes_on() -> None:
         first = str(one.conf.canonical_url)
         one.conf.change("canonical_url", "http://proxy.example:80")
         async with make_worker() as three:
-            await until(lambda: knows_of(three, 3) and knows_of(two, 3) and knows_of(one, 3))
+            await until(lambda: settled([one, two, three]))
             assert first in two.router.tables_metadata()
             for asked in (one, two):
                 key = next(n for n in range(99) if str(two.router.key_store("totals", n)) == first)

@@ -52,13 +52,21 @@ def serve_both(apps: list[faust.App], client: Callable[[Any], Coroutine[Any, Any
             for app in apps:
                 await stack.enter_async_context(app)
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            await until(lambda: all(knows_of(app, len(apps)) for app in apps))
+            await until(lambda: settled(apps))
             await client(session)
 
     try:
         asyncio.run(main())
     finally:
         forget_broker("web")
+
+
+def settled(apps: list[faust.App]) -> bool:
+    """Do all know of all, and is nothing to be moved from one to another?"""
+    if not all(knows_of(app, len(apps)) for app in apps):
+        return False
+    counts = [len(app.engine.tasks) for app in apps]
+    return max(counts) - min(counts) <= 1
 
 
 def knows_of(app: faust.App, workers: int) -> bool:
