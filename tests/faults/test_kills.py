@@ -16,8 +16,8 @@ from faults_storm import storm
 from tests.support.kafka_fixture import require_kafka
 from tools.kafka import KafkaNode
 
-#: At least so many kills in a run, and all of them while there was something to lose; in a short one
-#: on a machine that is busy, where workers take long to be back, there are not many more.
+#: At least so many kills in a run, and all of them while there was something to lose.  In a short
+#: one on a machine that is busy, where workers take long to be back, there are not many more.
 KILLS, FEW = 6, 3
 #: A node of the test run grants no shorter session to a Kafka group.
 KAFKA_SESSION = 6.0
