@@ -217,6 +217,8 @@ class Following:
 
     async def _close(self) -> None:
         self.settled = True
+        if self._stopped:
+            return  # who has stopped it waits for the store, and has it next
         store = await self._detach()
         if store is not None:
             await self._bridge.offload(store.close)

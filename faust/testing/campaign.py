@@ -43,6 +43,8 @@ ROUND = 40
 FIRST_AIMED = 1_000_000
 #: So few points that need hits are named after each round.
 FEW = 60
+#: How many events are sent in a run, and at least in each virtual second where it is aimed.
+EVENTS, EVENTS_PER_SECOND = 250, 2.0
 
 
 class Job(NamedTuple):
@@ -64,8 +66,12 @@ def run(job: Job) -> Report:
     scenario = _scenario(job.scenario, job.seed)
     points = [point for bit, point in enumerate(_points()) if job.aim >> bit & 1]
     plan = Plan.focused(points, job.seed) if points else None
+    # As many for the time as in other runs: a worker should have something to do.
+    events = EVENTS if plan is None else max(EVENTS, round(plan.seconds * EVENTS_PER_SECOND))
     try:
-        report = simulate(scenario, job.seed, plan=plan, guarantee=job.guarantee, trace=job.trace)
+        report = simulate(
+            scenario, job.seed, events=events, plan=plan, guarantee=job.guarantee, trace=job.trace
+        )
     except Exception:
         report = Report(job.seed, job.scenario or "simulation")
         report.findings.append(f"the simulation itself failed:\n{traceback.format_exc()}")

@@ -160,15 +160,17 @@ class Chaos:
 
     async def _nudge(self, worker: Worker) -> None:
         """Something else happens to a worker that is near a point in which it is to crash."""
-        module = self.random.choice(self.plan.focus).module
-        near = [point for point in self._ambushes.points if point.module == module]
-        targets = self.random.sample(near, min(len(near), 4))
         strikes = (
             self._stop, self._suspend, self._doze, self._isolate, self._strike, self._expel,
             self._break_disk,
         )  # fmt: skip
         strike = self.random.choice(strikes)
-        self._ambushes.lay("nudge", targets, AMBUSH_PATIENCE, strike)
+        self._ambushes.lay("nudge", self._near(), AMBUSH_PATIENCE, strike)
+
+    def _near(self) -> list[CrashPoint]:
+        module = self.random.choice(self.plan.focus).module
+        near = [point for point in self._ambushes.points if point.module == module]
+        return self.random.sample(near, min(len(near), 4))
 
     async def _freeze(self, worker: Worker) -> None:
         self._suspend(worker)
@@ -203,6 +205,9 @@ class Chaos:
         self._isolate(worker)
 
     def _isolate(self, worker: Worker) -> None:
+        self._cut(worker, self.random.choice((0.5, 4.0, 14.0)))
+
+    def _cut(self, worker: Worker, seconds: float) -> None:
         if not worker.running or worker.process is None:
             return
         self.faults["cut off"] += 1
@@ -210,7 +215,16 @@ class Chaos:
         self.harness.journal.note("cut", name)
         cut_off = self.harness.network.cut_off
         cut_off.add(name)
-        self._later(self.random.choice((0.5, 4.0, 14.0)), lambda: cut_off.discard(name))
+        self._later(seconds, lambda: cut_off.discard(name))
+
+    async def _strand(self, worker: Worker) -> None:
+        """Somebody near such a point is told to stop, and nobody answers it for a while."""
+
+        def strike(worker: Worker) -> None:
+            self._cut(worker, self.random.uniform(2.0, 30.0))
+            self._stop(worker)
+
+        self._ambushes.lay("nudge", self._near(), AMBUSH_PATIENCE, strike)
 
     async def _leave(self, worker: Worker) -> None:
         self._stop(worker)

@@ -51,10 +51,13 @@ class Plan:
     def focused(cls, points: Sequence[CrashPoint], seed: int) -> Plan:
         """Return a plan that crashes at some points as often as anybody comes there.
 
-        Most are stormy.  In some workers live long enough for what is done now and then only.
+        Most are stormy.  In some workers live long enough for what is done now and then only; in
+        some they are told to stop again and again, while nobody answers.
         """
         if seed % 6 == 5:
-            return cls._patient(points)
+            return cls._patient(points, seed)
+        if seed % 6 == 2:
+            return cls._leaving(points)
         weights = {
             "ambush": 9.0, "nudge": 4.0, "leave": 1.0, "join": 2.0, "kill": 0.3, "freeze": 0.5,
             "disk": 0.4, "compact": 0.3, "truncate": 0.3, "lock": 0.5, "coordinator": 0.4,
@@ -67,12 +70,24 @@ class Plan:
         return cls(seconds=240.0, pause=0.7, weights=weights, weather=weather, focus=tuple(points))
 
     @classmethod
-    def _patient(cls, points: Sequence[CrashPoint]) -> Plan:
-        """Return one in which hardly anything happens but for the crashes."""
+    def _patient(cls, points: Sequence[CrashPoint], seed: int) -> Plan:
+        """Return one in which hardly anything happens but for the crashes.
+
+        In half of them most of what is begun meets something that is under way.
+        """
         # No clock jumps: events are so rare that windows would close by it.
         weights = {"ambush": 6.0, "join": 1.0, "leave": 0.1}
         weather = Weather(latency=0.1, slow=0.1, slow_latency=1.0)
+        if seed % 12 == 5:
+            weather = Weather(latency=0.4, slow=0.3, slow_latency=1.5)
         return cls(seconds=700.0, pause=2.0, weights=weights, weather=weather, focus=tuple(points))
+
+    @classmethod
+    def _leaving(cls, points: Sequence[CrashPoint]) -> Plan:
+        """Return one in which workers stop and cannot say so, with something under way."""
+        weights = {"ambush": 6.0, "strand": 4.0, "leave": 1.0, "join": 1.0}
+        weather = Weather(latency=0.02, slow=0.1, slow_latency=3.0, unanswered=0.02)
+        return cls(seconds=400.0, pause=1.5, weights=weights, weather=weather, focus=tuple(points))
 
     @classmethod
     def draw(cls, random: Random, seed: int) -> Plan:

@@ -49,6 +49,10 @@ UNREACHABLE: Mapping[str, str] = {
         _CANCELLED_SOONER
     ),
     "following.aim: async with self._lock: if self._stopped or self._clock.monot": _ONLY_ONE,
+    "following._close: await self._detach()": (
+        "the lock is free, as nobody has stopped it, and what was written by the task that follows "
+        "has been waited for by it"
+    ),
     "following.take: async with self._lock: end = min(position, self.boundary) co": _ONLY_ONE,
     "following.refresh: async with self._lock: copy = self._copy if self._stopped or": _ONLY_ONE,
     "exactlyonce.close: await self.abandon()": _HAS_ENDED,
