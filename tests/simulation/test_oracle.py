@@ -95,14 +95,14 @@ def test_an_app_is_judged_from_outside(tmp_path: Path) -> None:
     def oracle(*arguments: str) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "faust.testing.oracle", *arguments],
-            capture_output=True, text=True, timeout=100, check=False, env=environment,
+            capture_output=True, text=True, timeout=200, check=False, env=environment,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
     sent = ["--count", "300", "--keys", "9", "--rate", "3000", "--partitions", "3", "--log", log]
     assert oracle("produce", broker, "events", *sent)[0] == 0
     judge = [
-        "judge", log, "--broker", broker, "--source", "events", "--group", "counter",
+        "judge", log, "--patience", "150", "--broker", broker, "--source", "events", "--group", "counter",
         "--sink", "topic:sink", "--counts", "topic:counter-count-changelog",
     ]  # fmt: skip
     worker = subprocess.Popen(

@@ -17,7 +17,7 @@ from faust.testing.unreachable import UNREACHABLE
 PARTS = [(first, first + 20) for first in range(0, 320, 20)]
 
 
-def run_seeds(*arguments: str, hash_seed: str = "0", timeout: float = 110) -> tuple[int, str]:
+def run_seeds(*arguments: str, hash_seed: str = "0", timeout: float = 280) -> tuple[int, str]:
     """Run the simulation's command in a process of its own; return its code and what it said."""
     done = subprocess.run(
         [sys.executable, "-m", "faust.testing.simulation", *arguments],
@@ -37,8 +37,8 @@ def test_nothing_is_lost_and_tables_are_exact_whatever_goes_wrong(first: int, la
 
 
 def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
-    one = run_seeds("--seeds", "0:15", "--digests", hash_seed="1")
-    other = run_seeds("--seeds", "0:15", "--digests", "--jobs", "2", hash_seed="2")
+    one = run_seeds("--seeds", "0:15", "--digests", hash_seed="1", timeout=140)
+    other = run_seeds("--seeds", "0:15", "--digests", "--jobs", "2", hash_seed="2", timeout=140)
     assert one == other
 
 
