@@ -102,8 +102,8 @@ def test_an_app_is_judged_from_outside(tmp_path: Path) -> None:
     sent = ["--count", "300", "--keys", "9", "--rate", "3000", "--partitions", "3", "--log", log]
     assert oracle("produce", broker, "events", *sent)[0] == 0
     judge = [
-        "judge", log, "--patience", "150", "--broker", broker, "--source", "events", "--group", "counter",
-        "--sink", "topic:sink", "--counts", "topic:counter-count-changelog",
+        "judge", log, "--patience", "150", "--broker", broker, "--source", "events",
+        "--group", "counter", "--sink", "topic:sink", "--counts", "topic:counter-count-changelog",
     ]  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-m", "faust", "-A", "counter", "worker", "--without-web"],
